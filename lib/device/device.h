@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The seam to a store: origin, cache or metadata, each a file, a block device, or memory.
+ *
+ * Two ways in.  Queued transfers (device_submit) are for the data path: any number in flight, nothing blocks, results
+ * come back from device_queue_reap() on the thread that owns the queue.  Synchronous calls (device_read, device_write,
+ * device_flush, device_zero) may block and belong to threads that may: start, stop, commit, fsync, fallocate.
+ *
+ * Ranges.  Any byte range within the size works, aligned or not; a device whose store wants alignment does
+ * read-modify-write of the edges itself.  Therefore the caller keeps this rule (I4): while a queued write is in flight, no
+ * other transfer touches any of its bytes *after its range was widened to align_bytes on both sides* - the engine holds
+ * exactly that range in the cell.  A transfer ends whole or with an errno: short transfers are continued below this seam,
+ * no progress (also: the file has shrunk) is -EIO.  The size of a store never changes by a transfer, not even for a moment.
+ *
+ * Errors: 0 or a negative errno.  After: the block layer's bio, reduced to what the engine needs.
+ */
+#ifndef CWT_DEVICE_DEVICE_H
+#define CWT_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/list.h"
+
+struct device;
+struct device_queue;
+struct device_io;
+
+enum device_op { DEVICE_READ, DEVICE_WRITE };
+
+/* How device_zero() makes zeros.  PUNCH gives the space back; ZERO need not.  Both read back zeros. */
+enum device_zero_op { DEVICE_PUNCH, DEVICE_ZERO };
+
+/*
+ * One queued transfer.  The caller embeds it, fills in the first group anew for every submit - a finished transfer's
+ * fields are garbage, and faulty devices scribble over them to prove that nobody looks - and leaves it alone until
+ * done() is called.
+ */
+struct device_io {
+	struct device *dev;
+	enum device_op op;
+	uint64_t offset_bytes;
+	uint32_t len_bytes;		/* > 0 */
+	void *buf;			/* device_align() aligned is fastest; any works */
+	void (*done)(struct device_io *io);	/* from device_queue_reap(): record and queue, no I/O, no blocking */
+
+	int error;			/* result, valid within done(): 0 = all of len_bytes, else a negative errno */
+
+	struct list node;		/* the device's, while submitted; list_init() it once before first use */
+	union {				/* the device's, while submitted */
+		void *ptr[6];
+		uint64_t u64[6];
+	} priv;
+};
+
+/* Constant facts of an open device. */
+struct device_info {
+	uint64_t size_bytes;
+	uint32_t align_bytes;		/* a power of two, 1 to 4096 (larger only if the store insists): writes are widened to it */
+	bool read_only;
+	bool fast;			/* answers at memory speed: one loop is enough */
+	bool is_block;			/* a block device */
+	bool network;			/* a network file system: its clock is not ours */
+};
+
+/* Who this store is, and when it was last changed.  Taken anew at each call.  0 = not known. */
+struct device_identity {
+	uint64_t dev, ino, rdev;
+	uint64_t birth_ns;		/* files: creation time; block devices: diskseq */
+	uint64_t size_bytes;
+	int64_t mtime_ns, ctime_ns;	/* files only */
+};
+
+/*
+ * The vtable.  Called only through the functions below, which check the contract once for all devices.
+ *
+ * attach    once per queue before the first submit to it, on the queue's thread; optional.
+ * submit    queue io; may complete it at once, but done() is called only from reap.  Queue's thread.  No system call is
+ *           made before kick where that can be helped.
+ * rw        the whole range, blocking.  Any thread; the caller keeps the range rule above towards queued transfers too.
+ * flush     returns 0 when all writes that completed before this call are durable.  Blocking, any thread.
+ * zero      -EOPNOTSUPP where the store cannot.  Blocking, any thread; range rule as for a write.
+ * identity  blocking, any thread.
+ * close     after the last queue is closed; frees dev.
+ */
+struct device_ops {
+	const char *name;
+	int (*attach)(struct device *dev, struct device_queue *q);
+	void (*submit)(struct device *dev, struct device_queue *q, struct device_io *io);
+	int (*rw)(struct device *dev, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes);
+	int (*flush)(struct device *dev);
+	int (*zero)(struct device *dev, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes);
+	int (*identity)(struct device *dev, struct device_identity *id);
+	void (*close)(struct device *dev);
+};
+
+/* A device embeds this first. */
+struct device {
+	const struct device_ops *ops;
+	struct device_info info;
+	char name[256];			/* for messages: the path, or what the test calls it */
+};
+
+static inline const struct device_info *device_info(const struct device *dev) { return &dev->info; }
+
+/* Queued.  io->offset_bytes + io->len_bytes <= size_bytes; no writes to a read_only device. */
+void device_submit(struct device_queue *q, struct device_io *io);
+
+/* Synchronous.  len 0 is success. */
+int device_read(struct device *dev, uint64_t offset_bytes, void *buf, size_t len_bytes);
+int device_write(struct device *dev, uint64_t offset_bytes, const void *buf, size_t len_bytes);
+int device_flush(struct device *dev);
+int device_zero(struct device *dev, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes);
+int device_identity(struct device *dev, struct device_identity *id);
+void device_close(struct device *dev);	/* NULL is allowed */
+
+/*
+ * A queue: one per loop thread, shared by all devices that this loop uses, so that one kick is one io_submit for all of
+ * them.  Everything but device_queue_wake() is for the owning thread.
+ */
+int device_queue_open(unsigned max_in_flight, struct device_queue **out);
+void device_queue_close(struct device_queue *q);		/* nothing in flight */
+int device_queue_attach(struct device_queue *q, struct device *dev);
+int device_queue_kick(struct device_queue *q);			/* submit all that was queued; returns how many */
+int device_queue_reap(struct device_queue *q);			/* call done() of all that finished; returns how many */
+int device_queue_fd(const struct device_queue *q);		/* an eventfd: readable when reap has work, or after wake */
+void device_queue_wake(struct device_queue *q);			/* make the fd readable.  Any thread */
+void device_queue_drain_fd(struct device_queue *q);		/* make it unreadable; call before the reap that follows a wait */
+unsigned device_queue_in_flight(const struct device_queue *q);
+
+/*
+ * For device implementations.  A source is one kind of asynchrony (an AIO context, a thread pool's return list, a stepped
+ * memory device) hung into a queue; devices of one kind share the source of a queue.
+ */
+struct device_queue_source {
+	const struct device_queue_source_ops *ops;
+	struct list node;
+};
+
+struct device_queue_source_ops {
+	const char *kind;
+	int (*kick)(struct device_queue_source *s);	/* may be NULL */
+	int (*reap)(struct device_queue_source *s);	/* may be NULL; calls device_io_done() */
+	void (*close)(struct device_queue_source *s);
+};
+
+struct device_queue_source *device_queue_find_source(struct device_queue *q, const struct device_queue_source_ops *ops);
+void device_queue_add_source(struct device_queue *q, struct device_queue_source *s);
+
+/* End a transfer from within reap: sets error, calls done(). */
+void device_io_done(struct device_queue *q, struct device_io *io, int error);
+/* End a transfer at the next reap: for devices that complete at submit.  Queue's thread. */
+void device_io_done_later(struct device_queue *q, struct device_io *io, int error);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A device in memory, for tests and for the engine's bench.  New bytes are garbage derived from the seed, not zeros, so that a
+ * read of what was never written shows.  Queued transfers complete at the next reap, in submit order, or, stepped, when the
+ * test says so, in the order it says.
+ *
+ * Locking: rw, zero and queued transfers may come from several threads; a short lock covers each memcpy.
+ */
+#ifndef CWT_DEVICE_MEMORY_H
+#define CWT_DEVICE_MEMORY_H
+
+#include "device/device.h"
+
+struct memory_options {
+	uint64_t size_bytes;
+	uint32_t align_bytes;	/* 0: 1 */
+	uint64_t seed;		/* 0: zeros */
+	bool read_only;
+};
+
+int memory_device_open(const char *name, const struct memory_options *options, struct device **out);
+uint8_t *memory_device_bytes(struct device *dev);	/* the content itself, for comparing */
+
+#endif
