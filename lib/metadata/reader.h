@@ -11,7 +11,7 @@
 #include "device/device.h"
 #include "metadata/format.h"
 
-/* So much of a store must read as zeros for it to be blank: every common file system and partition table begins there. */
+/* So much of a store reads as zeros if it is blank: every common file system and partition table begins there. */
 #define BLANK_PROBE_BYTES (1u << 20)
 
 struct superblock_pair {

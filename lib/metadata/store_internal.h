@@ -8,11 +8,11 @@
 #include "metadata/format.h"
 #include "metadata/store.h"
 
-#define CHUNK_PAGES 1024u	/* a commit's copies are in chunks of so many pages, 4 MiB; the first one stays for good */
+#define CHUNK_PAGES 1024u	/* a commit's copies are in chunks of 4 MiB; the first one stays for good */
 
 /* Of each mapping page: one byte, and beside it the checksum of its committed version. */
 enum {
-	PAGE_SLOT = 1,		/* which slot holds the committed version, if there is one; else the slot to write first */
+	PAGE_SLOT = 1,		/* which slot holds the committed version; if there is none, the one to write first */
 	PAGE_COMMITTED = 2,	/* there is one */
 	PAGE_COPIED = 4,	/* the running commit has a copy */
 	PAGE_STALE = 8,		/* an attempt that ended void wrote its other slot: the next commit must hold it (C9) */

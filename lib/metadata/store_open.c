@@ -90,7 +90,7 @@ int store_read_geometry(struct device *metadata, struct store_geometry *geo, str
 	return ret;
 }
 
-/* With reset the metadata is made to fit the origin; where the pages of region marks are too few, each stands for more. */
+/* With reset the metadata is made to fit the origin; where the region marks are too few, each stands for more. */
 static int fit_origin(struct superblock *sb, const struct store_devices *dev, bool reset, struct cwt_error *err)
 {
 	uint64_t size = device_info(dev->origin)->size_bytes;
