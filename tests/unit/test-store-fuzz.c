@@ -7,11 +7,42 @@
 #include "metadata-fixture.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static struct trio t;
 static struct model a;
 static struct snapshot good;
+
+/* The seed under way, printed if it is the last one: by a failed assertion, a signal, or a sanitizer. */
+static char replay[64];
+static bool finished;
+
+extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void print_replay(void)
+{
+	if (!finished && write(STDERR_FILENO, replay, strlen(replay)) < 0)
+		_exit(99);
+}
+
+static void on_signal(int signal_number)
+{
+	print_replay();
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+static void print_replay_at_death(void)
+{
+	atexit(print_replay);
+	signal(SIGABRT, on_signal);
+	if (__sanitizer_set_death_callback)
+		__sanitizer_set_death_callback(print_replay);
+	else
+		signal(SIGSEGV, on_signal);
+}
 
 static uint64_t from_env(const char *name, uint64_t otherwise)
 {
@@ -96,6 +127,7 @@ static void fuzz(bool resealed)
 {
 	uint64_t one = from_env("CWT_FUZZ_SEED", UINT64_MAX), runs = from_env("CWT_FUZZ_RUNS", 3000);
 
+	print_replay_at_death();
 	trio_open(&t, false);
 	model_fill(&a, 1);
 	trio_prepare(&t, &a);
@@ -110,9 +142,10 @@ static void fuzz(bool resealed)
 			damage(&random, bytes_of(t.dev.cache), PAGE_BYTES * 100);
 		if (resealed)
 			reseal(bytes_of(t.dev.metadata), size);
-		fprintf(stderr, "CWT_FUZZ_SEED=%llu\r", (unsigned long long)seed);
+		snprintf(replay, sizeof(replay), "replay with CWT_FUZZ_SEED=%llu\n", (unsigned long long)seed);
 		use(resealed);
 	}
+	finished = true;
 	snapshot_free(&good);
 	trio_close(&t);
 }
