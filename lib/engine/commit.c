@@ -12,7 +12,7 @@
 #include "engine/flush.h"
 #include "engine/migration.h"
 
-int commit_init(struct cwt *e)
+int engine_commit_init(struct cwt *e)
 {
 	struct commit_state *cs = &e->commit;
 
@@ -23,7 +23,7 @@ int commit_init(struct cwt *e)
 	return cs->dirty_pages && cs->snapshot_pages ? 0 : -ENOMEM;
 }
 
-void commit_exit(struct cwt *e)
+void engine_commit_exit(struct cwt *e)
 {
 	free(e->commit.dirty_pages);
 	free(e->commit.snapshot_pages);
@@ -48,7 +48,7 @@ void commit_want_locked(struct cwt *e)
 	jobs_kick_commit(e);
 }
 
-bool commit_due(struct cwt *e)
+bool engine_commit_due(struct cwt *e)
 {
 	uint64_t now = engine_now_ms(e);
 	bool due;
@@ -187,7 +187,7 @@ static int commit_end(struct cwt *e, int error)
 	return error;
 }
 
-int commit_step(struct cwt *e, unsigned flags)
+int engine_commit_step(struct cwt *e, unsigned flags)
 {
 	struct commit_state *cs = &e->commit;
 	int ret;
@@ -217,7 +217,7 @@ int commit_step(struct cwt *e, unsigned flags)
 }
 
 /* Hits change hints and dirty no page, so a stop writes all pages, in commits of bounded size; the clean one is the last. */
-int commit_clean(struct cwt *e)
+int engine_commit_clean(struct cwt *e)
 {
 	struct commit_state *cs = &e->commit;
 	int ret = 0;
@@ -227,12 +227,12 @@ int commit_clean(struct cwt *e)
 		commit_page_dirty_locked(e, CBLOCK(page * STORE_ENTRIES_PER_PAGE));
 		pthread_mutex_unlock(&e->lock);
 		if (cs->nr_dirty >= COMMIT_PAGES_MAX)
-			ret = commit_run(e, 0);
+			ret = engine_commit_run(e, 0);
 	}
-	return ret ? ret : commit_run(e, COMMIT_FLUSH | COMMIT_CLEAN);
+	return ret ? ret : engine_commit_run(e, COMMIT_FLUSH | COMMIT_CLEAN);
 }
 
-int commit_run(struct cwt *e, unsigned flags)
+int engine_commit_run(struct cwt *e, unsigned flags)
 {
 	int ret;
 
@@ -240,7 +240,7 @@ int commit_run(struct cwt *e, unsigned flags)
 		return -EROFS;
 	pthread_mutex_lock(&e->commit.run_lock);
 	do
-		ret = commit_step(e, flags);
+		ret = engine_commit_step(e, flags);
 	while (ret == 1);
 	pthread_mutex_unlock(&e->commit.run_lock);
 	return ret;

@@ -22,21 +22,21 @@
 
 struct cwt;
 
-int commit_init(struct cwt *e);		/* -ENOMEM */
-void commit_exit(struct cwt *e);
+int engine_commit_init(struct cwt *e);		/* -ENOMEM */
+void engine_commit_exit(struct cwt *e);
 
 /* c's entry has changed. */
 void commit_page_dirty_locked(struct cwt *e, cblock_t c);
 /* Do not wait for the interval. */
 void commit_want_locked(struct cwt *e);
 /* Is it time?  Expects no lock. */
-bool commit_due(struct cwt *e);
+bool engine_commit_due(struct cwt *e);
 
 /* A whole commit; flags as store_commit_begin().  0 or the error.  Blocks. */
-int commit_run(struct cwt *e, unsigned flags);
+int engine_commit_run(struct cwt *e, unsigned flags);
 /* The last one of an orderly stop (S1): hints too, everything flushed, the clean mark. */
-int commit_clean(struct cwt *e);
-/* One step of it, at most one device call: 1 more to do, 0 ended well or nothing to do, or the error.  For tests; commit_run() is these. */
-int commit_step(struct cwt *e, unsigned flags);
+int engine_commit_clean(struct cwt *e);
+/* One step of it, at most one device call: 1 more to do, 0 ended well or nothing to do, or the error.  For tests; engine_commit_run() is these. */
+int engine_commit_step(struct cwt *e, unsigned flags);
 
 #endif

@@ -76,7 +76,7 @@ static int engine_build(struct cwt *e, struct cwt_error *err)
 	if (!ret)
 		ret = marks_init(&e->marks, e->nr_cblocks);
 	if (!ret)
-		ret = commit_init(e);
+		ret = engine_commit_init(e);
 	if (ret)
 		return error_set(err, ret, "%u cached blocks: %s", e->nr_cblocks, strerror(-ret));
 	ret = engine_load(e, err);
@@ -91,7 +91,7 @@ static void engine_free(struct cwt *e)
 	if (e->marks.bits)
 		marks_free(&e->marks);
 	if (e->commit.dirty_pages)
-		commit_exit(e);
+		engine_commit_exit(e);
 	if (e->map.cb)
 		map_free(&e->map);
 	policy_destroy(e->policy);
@@ -165,9 +165,9 @@ bool engine_step_job(struct cwt *e)
 {
 	if (jobs_step(e))
 		return true;
-	if (e->commit.step == COMMIT_IDLE && !commit_due(e))
+	if (e->commit.step == COMMIT_IDLE && !engine_commit_due(e))
 		return false;
-	(void)commit_step(e, 0);
+	(void)engine_commit_step(e, 0);
 	return true;
 }
 
@@ -193,7 +193,7 @@ int cwt_close(struct cwt *e)
 	engine_runtime(e, STORE_RUNTIME_STOPPING);
 	jobs_stop(e);
 	cwt_assert(list_empty(&e->fills));
-	ret = e->flush.sticky_error ? e->flush.sticky_error : commit_clean(e);
+	ret = e->flush.sticky_error ? e->flush.sticky_error : engine_commit_clean(e);
 	if (ret)
 		log_error("%s: no clean stop, the next start decides what is kept: %s", dev.metadata->name, strerror(-ret));
 	engine_runtime(e, STORE_RUNTIME_NONE);

@@ -67,8 +67,8 @@ static void *commit_thread(void *arg)
 		pthread_mutex_unlock(&jobs->lock);
 		bypass_log(e);
 		marks_write_stale(e);
-		if (commit_due(e))
-			commit_run(e, 0);
+		if (engine_commit_due(e))
+			engine_commit_run(e, 0);
 		pthread_mutex_lock(&jobs->lock);
 	}
 	pthread_mutex_unlock(&jobs->lock);

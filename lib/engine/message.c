@@ -56,7 +56,7 @@ static int message_bypass(struct cwt *e, const char *args, struct cwt_error *err
 
 static int message_commit(struct cwt *e, const char *args, struct cwt_error *err)
 {
-	int ret = commit_run(e, 0);
+	int ret = engine_commit_run(e, 0);
 
 	(void)args;
 	return ret ? error_set(err, ret, "commit: %s", strerror(-ret)) : 0;
