@@ -394,8 +394,11 @@ void cwt_loop_close(struct cwt_loop *loop)
 	loop_free(loop);
 }
 
+/* Whatever the devices still give back is only recorded: nothing is written any more. */
 void engine_abandon_loop(struct cwt_loop *loop)
 {
+	while (device_queue_reap(loop->queue))
+		;
 	loop_unregister(loop);
 	loop_free(loop);
 }

@@ -131,6 +131,13 @@ int rig_stop(struct rig *rig)
 /* What was in flight may or may not have happened: here, whatever was not stepped has not. */
 void rig_kill(struct rig *rig)
 {
+	struct device *const stepped[] = { rig->dev.origin, rig->dev.cache };
+
+	for (int i = 0; i < 2; i++) {
+		faulty_device_power_cut(stepped[i], NULL, NULL);
+		while (faulty_device_nr_pending(stepped[i]))
+			faulty_device_step(stepped[i], 0);	/* without effect: the power is off */
+	}
 	for (int i = 0; i < RIG_LOOPS; i++)
 		engine_abandon_loop(rig->loop[i]);
 	engine_abandon(rig->e);
@@ -162,8 +169,10 @@ struct rig_request *rig_begin(struct rig *rig, unsigned loop, enum cwt_op op, ui
 {
 	struct rig_request *q = calloc(1, sizeof(*q));
 
-	q->buf = malloc(len ? len : 1);
-	memset(q->buf, byte, len);
+	if (op == CWT_READ || op == CWT_WRITE) {
+		q->buf = malloc(len ? len : 1);
+		memset(q->buf, byte, len);
+	}
 	q->r = (struct cwt_request){ .op = op, .offset_bytes = offset, .len_bytes = len, .buf = q->buf, .done = rig_done, .user = q };
 	cwt_submit(rig->loop[loop], &q->r);
 	return q;
