@@ -105,7 +105,9 @@ struct mapping mapping_get(const uint8_t *page, unsigned i)
 	const struct disk_mapping *d = entry_of(page, i);
 	uint64_t word = get_le64(d->oblock_and_flags);
 
-	return (struct mapping){ .oblock = word & ((1ull << 48) - 1), .flags = (uint16_t)(word >> 48), .hint = d->hint };
+	return (struct mapping){ .oblock = word & ((1ull << 48) - 1),
+				 .flags = (uint16_t)(word >> 48),
+				 .hint = d->hint };
 }
 
 bool mapping_reserved_is_zero(const uint8_t *page, unsigned i)

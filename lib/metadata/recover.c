@@ -5,8 +5,8 @@
  * read the slots  ->  start_decide()  ->  erase what an unfinished commit left  ->  superblock g + 1 with the drops, the boot and
  * both sessions  ->  label  ->  the origin's tag  ->  superblock g + 2 with the new session only, and the tag  ->  clear the marks
  *
- * All mappings are dropped at once by raising the floor generation: slots below it are void, whatever they hold.  That is
- * one sector, whatever the size of the cache, and as atomic as the superblock is.
+ * All mappings are dropped at once by raising the floor generation: slots below it are void, whatever they hold.  That
+ * is one sector, whatever the size of the cache, and as atomic as the superblock is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "metadata/reader.h"
 #include "metadata/store_internal.h"
 
-/* Which mappings survive.  The order is the order of certainty: what the user said, what can never match, what may not. */
+/* Which mappings survive.  In the order of certainty: what the user said, what can never match, what may not. */
 enum store_start start_decide(const struct start_facts *f)
 {
 	if (f->reset)
@@ -46,7 +46,7 @@ void fingerprint_take(struct superblock *sb, const struct device_info *info, con
 	sb->origin_ctime_ns = info->is_block ? 0 : id->ctime_ns;
 }
 
-/* The size was compared before.  Device and inode are not compared: a file may be moved, and numbers change between boots. */
+/* The size was compared before.  Not device and inode: a file may be moved, and numbers change between boots. */
 bool fingerprint_matches(const struct superblock *sb, const struct device_info *info, const struct device_identity *id)
 {
 	struct superblock now = { 0 };
@@ -111,18 +111,19 @@ static void read_entries(const struct read_ctx *ctx, const struct scan_page *pag
 	}
 }
 
-/* An unreadable slot is erased as well: if it came back, with the generation of a commit still to be made, it would be believed. */
+/* An unreadable slot is erased as well: it may hold the generation of the next commit, and come back to be believed. */
 static int read_page(void *opaque, const struct scan_page *page)
 {
 	struct read_ctx *ctx = opaque;
 	struct store *s = ctx->s;
+	const struct region *region = superblock_region(&s->sb, REGION_MAPPING);
 
 	for (int i = 0; i < 2; i++) {
 		enum slot_state state = page->slot[i].state;
 		int ret = 0;
 
 		if (state == SLOT_UNFINISHED || state == SLOT_UNREADABLE)
-			ret = erase_later(ctx->r, mapping_slot_page(superblock_region(&s->sb, REGION_MAPPING), page->number, i));
+			ret = erase_later(ctx->r, mapping_slot_page(region, page->number, i));
 		if (ret)
 			return ret;
 	}

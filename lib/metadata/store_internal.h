@@ -8,11 +8,11 @@
 #include "metadata/format.h"
 #include "metadata/store.h"
 
-#define CHUNK_PAGES 1024u	/* copies of a commit are kept in chunks of this many pages, 4 MiB; the first one for good */
+#define CHUNK_PAGES 1024u	/* a commit's copies are in chunks of 4 MiB; the first one stays for good */
 
 /* Of each mapping page: one byte, and beside it the checksum of its committed version. */
 enum {
-	PAGE_SLOT = 1,		/* which slot holds the committed version; without PAGE_COMMITTED: the slot to write first */
+	PAGE_SLOT = 1,		/* which slot holds the committed version; if there is none, the one to write first */
 	PAGE_COMMITTED = 2,	/* there is one */
 	PAGE_COPIED = 4,	/* the running commit has a copy */
 	PAGE_DROPS = 16,	/* recovery drops some of its mappings */
@@ -32,8 +32,8 @@ enum {
  * A failure up to PAGES_FLUSH makes the attempt void; one from FIRST on leaves the outcome unknown (C9).
  */
 enum commit_state {
-	STATE_IDLE, STATE_COLLECTING, STATE_TIMES, STATE_PAGES, STATE_PAGES_FLUSH, STATE_FIRST, STATE_FIRST_FLUSH, STATE_SECOND,
-	STATE_SECOND_FLUSH, STATE_COMMITTED,
+	STEP_IDLE, STEP_COLLECTING, STEP_TIMES, STEP_PAGES, STEP_PAGES_FLUSH, STEP_FIRST, STEP_FIRST_FLUSH, STEP_SECOND,
+	STEP_SECOND_FLUSH, STEP_COMMITTED,
 };
 
 struct commit_chunk {
@@ -125,6 +125,6 @@ int recovery_read(struct store *s, struct recovery *r, bool judge_entries);	/* R
 int recovery_write(struct store *s, struct recovery *r, const struct superblock *next, struct cwt_error *err);
 void recovery_free(struct recovery *r);
 
-int metadata_zero(struct device *metadata, uint64_t offset_bytes, uint64_t len_bytes);	/* by the fastest way there is */
+int metadata_zero(struct device *metadata, uint64_t offset_bytes, uint64_t len_bytes); /* by the fastest way there is */
 
 #endif

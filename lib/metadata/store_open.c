@@ -90,7 +90,7 @@ int store_read_geometry(struct device *metadata, struct store_geometry *geo, str
 	return ret;
 }
 
-/* With reset the metadata is made to fit the origin; a region mark then stands for more bytes if their pages are too few. */
+/* With reset the metadata is made to fit the origin; where the region marks are too few, each stands for more. */
 static int fit_origin(struct superblock *sb, const struct store_devices *dev, bool reset, struct cwt_error *err)
 {
 	uint64_t size = device_info(dev->origin)->size_bytes;
@@ -98,13 +98,16 @@ static int fit_origin(struct superblock *sb, const struct store_devices *dev, bo
 	if (size == sb->origin_size_bytes)
 		return 0;
 	if (!reset)
-		return error_set(err, -EINVAL, "%s: the origin has %" PRIu64 " bytes, the metadata %s was made for %" PRIu64
-				 " (give the right origin, or --reset to drop the cached contents)", dev->origin->name, size,
-				 dev->metadata->name, sb->origin_size_bytes);
+		return error_set(err, -EINVAL,
+				 "%s: the origin has %" PRIu64 " bytes, the metadata %s was made for %" PRIu64
+				 " (give the right origin, or --reset to drop the cached contents)",
+				 dev->origin->name, size, dev->metadata->name, sb->origin_size_bytes);
 	if (!size || nr_oblocks_of(size, sb->block_size_bytes) > BLOCK_MAX)
-		return error_set(err, -EINVAL, "%s: the origin has %" PRIu64 " bytes, blocks of %u bytes can hold 1 to %" PRIu64
-				 " (format a new metadata with another --block-size)", dev->origin->name, size,
-				 sb->block_size_bytes, (uint64_t)BLOCK_MAX * sb->block_size_bytes);
+		return error_set(err, -EINVAL,
+				 "%s: the origin has %" PRIu64 " bytes, blocks of %u bytes can hold 1 to %" PRIu64
+				 " (format a new metadata with another --block-size)",
+				 dev->origin->name, size, sb->block_size_bytes,
+				 (uint64_t)BLOCK_MAX * sb->block_size_bytes);
 	sb->origin_size_bytes = size;
 	while (nr_region_mark_pages_of(size, sb->region_shift) * PAGE_BYTES >
 	       superblock_region(sb, REGION_REGION_MARKS)->len_bytes)
@@ -118,8 +121,10 @@ static int refuse_cache(const struct superblock *sb, struct device *cache, enum 
 	uint64_t needs = store_cache_offset(CBLOCK(sb->nr_cblocks), sb->block_size_bytes);
 
 	if (kind == STORE_FOREIGN)
-		return error_set(err, -EINVAL, "%s: the cache is neither blank nor a cache of cachewtfs, and is left alone (give another "
-				 "--cache path, or zero its first MiB)", cache->name);
+		return error_set(err, -EINVAL,
+				 "%s: the cache is neither blank nor a cache of cachewtfs, and is left alone (give "
+				 "another --cache path, or zero its first MiB)",
+				 cache->name);
 	if (has < needs)
 		return error_set(err, -EINVAL, "%s: the cache has %" PRIu64 " bytes, its metadata was made for %" PRIu64
 				 " (give the right cache, or format a new metadata)", cache->name, has, needs);
@@ -153,7 +158,7 @@ static int find_places(struct store *s, struct superblock *next, struct device_i
 
 		if (ret)
 			return ret;
-		next->places[i] = (struct place){ .dev = id.dev, .ino = id.ino, .rdev = id.rdev, .birth_ns = id.birth_ns };
+		next->places[i] = (struct place){ id.dev, id.ino, id.rdev, id.birth_ns };
 		if (i == PLACE_ORIGIN)
 			*origin = id;
 	}
@@ -161,8 +166,9 @@ static int find_places(struct store *s, struct superblock *next, struct device_i
 }
 
 /*
- * Random, not counted: two copies of one pair of files, both started, must not get the same session.  The old session is the one
- * that the label still carries: after a start that ended before the label was written, this is not the superblock's last.
+ * Random, not counted: two copies of one pair of files, both started, must not get the same session.  The old session
+ * is the one that the label still carries: after a start that ended before the label was written, this is not the
+ * superblock's last.
  */
 static int session_new(struct superblock *next, const struct start_facts *f)
 {
@@ -218,7 +224,8 @@ static int open_look(struct store *s, const struct store_options *o, struct star
 		return ret;
 	ret = cache_kind(s->dev.cache, &label, &verdict, &kind);
 	if (ret)
-		return error_set(err, ret, "%s: the cache's label cannot be read: %s (check the disk, or give another --cache)",
+		return error_set(err, ret,
+				 "%s: the cache's label cannot be read: %s (check the disk, or give another --cache)",
 				 s->dev.cache->name, strerror(-ret));
 	ret = refuse_cache(&s->sb, s->dev.cache, kind, err);
 	if (ret)
@@ -326,8 +333,8 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 	if (!ret)
 		ret = recovery_read(s, &r, start_is_warm(start_decide(f)));
 	if (ret) {
-		error_set(err, ret, "%s: opening the metadata failed: %s (check the disk and the memory)", s->dev.metadata->name,
-			  strerror(-ret));
+		error_set(err, ret, "%s: opening the metadata failed: %s (check the disk and the memory)",
+			  s->dev.metadata->name, strerror(-ret));
 		goto out;
 	}
 	f->damaged = r.bad_entry || r.digest != s->sb.set_digest;
@@ -365,7 +372,8 @@ int store_open(const struct store_devices *devices, const struct store_options *
 		goto fail;
 	explain(s, &facts);
 	s->may_load = true;
-	store_write_runtime(s->dev.metadata, &(struct store_runtime){ .pid = options->pid, .state = STORE_RUNTIME_SERVING });
+	store_write_runtime(s->dev.metadata,
+			    &(struct store_runtime){ .pid = options->pid, .state = STORE_RUNTIME_SERVING });
 	*out = s;
 	*start = s->start;
 	return 0;

@@ -19,7 +19,7 @@ static int void_by_superblock(struct store *s)
 	uint8_t sector[SECTOR_BYTES];
 	int ret = 0;
 
-	if (store_commit_outcome_unknown(s) || s->commit.state >= STATE_FIRST)
+	if (store_commit_outcome_unknown(s) || s->commit.state >= STEP_FIRST)
 		return -EROFS;
 	sb.generation++;
 	sb.floor_generation = sb.generation + 1;	/* slots of a commit under way carry this generation */
