@@ -77,15 +77,28 @@ static void raw_free(struct raw *raw)
 	g_strfreev(raw->rest);
 }
 
+/* GLib takes --reset=no for --reset. */
+static int refuse_flag_values(char **args, struct cwt_error *err)
+{
+	static const char *const flags[] = { "--read-only=", "--trust-origin=", "--reset=", "--foreground=", "--debug=", "--version=",
+					     "--help=" };
+
+	for (; *args && strcmp(*args, "--"); args++)
+		for (size_t i = 0; i < G_N_ELEMENTS(flags); i++)
+			if (g_str_has_prefix(*args, flags[i]))
+				return error_set(err, -EINVAL, "%s: this option takes no value (leave '=' out)", *args);
+	return 0;
+}
+
 /* args is consumed. */
 static int raw_parse(char **args, struct raw *raw, struct cwt_error *err)
 {
 	GOptionContext *context = context_new(raw);
 	GError *error = NULL;
-	int ret = 0;
+	int ret = refuse_flag_values(args, err);
 
 	*raw = (struct raw){ 0 };
-	if (!g_option_context_parse_strv(context, &args, &error)) {
+	if (!ret && !g_option_context_parse_strv(context, &args, &error)) {
 		ret = error_set(err, -EINVAL, "command line: %s " SEE_HELP, error->message);
 		g_error_free(error);
 	}
