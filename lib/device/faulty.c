@@ -340,14 +340,15 @@ static void faulty_submit(struct device *dev, struct device_queue *q, struct dev
 /*
  * ------------------------------------------------------------------ the source: one per queue for all faulty devices
  */
+/* The wake is under the lock: once the queue's thread has seen t, it may answer it and close the queue. */
 void faulty_make_ready_locked(struct faulty_transfer *t)
 {
 	struct faulty_source *source = t->source;
 
 	pthread_mutex_lock(&source->lock);
 	list_add_tail(&source->ready, &t->node);
-	pthread_mutex_unlock(&source->lock);
 	device_queue_wake(source->q);
+	pthread_mutex_unlock(&source->lock);
 }
 
 static void source_start_ready(struct faulty_source *source)

@@ -223,10 +223,13 @@ int engine_commit_clean(struct cwt *e)
 	int ret = 0;
 
 	for (uint32_t page = 0; page < cs->nr_pages && !ret; page++) {
+		bool full;
+
 		pthread_mutex_lock(&e->lock);
 		commit_page_dirty_locked(e, CBLOCK(page * STORE_ENTRIES_PER_PAGE));
+		full = cs->nr_dirty >= COMMIT_PAGES_MAX;
 		pthread_mutex_unlock(&e->lock);
-		if (cs->nr_dirty >= COMMIT_PAGES_MAX)
+		if (full)
 			ret = engine_commit_run(e, 0);
 	}
 	return ret ? ret : engine_commit_run(e, COMMIT_FLUSH | COMMIT_CLEAN);
@@ -234,13 +237,15 @@ int engine_commit_clean(struct cwt *e)
 
 int engine_commit_run(struct cwt *e, unsigned flags)
 {
+	bool dead;
 	int ret;
 
-	if (e->commit.dead)
-		return -EROFS;
 	pthread_mutex_lock(&e->commit.run_lock);
+	pthread_mutex_lock(&e->lock);
+	dead = e->commit.dead;
+	pthread_mutex_unlock(&e->lock);
 	do
-		ret = engine_commit_step(e, flags);
+		ret = dead ? -EROFS : engine_commit_step(e, flags);
 	while (ret == 1);
 	pthread_mutex_unlock(&e->commit.run_lock);
 	return ret;

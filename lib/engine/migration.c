@@ -307,6 +307,7 @@ int bypass_end_locked(struct cwt *e, enum cwt_bypass why)
 	if (e->bypass != why)
 		return e->bypass == CWT_BYPASS_NONE ? 0 : -EBUSY;
 	e->bypass = CWT_BYPASS_NONE;
+	e->bypass_unlogged = false;
 	e->bypass_reason[0] = '\0';
 	return 0;
 }

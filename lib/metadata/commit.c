@@ -83,7 +83,7 @@ void store_commit_begin(struct store *s, unsigned flags)
 {
 	struct commit *c = &s->commit;
 
-	cwt_assert(c->state <= STATE_PAGES_FLUSH);	/* else it has to run to its end */
+	cwt_assert(c->state <= STATE_FIRST);		/* a superblock that was issued has to run to its end */
 	cwt_assert(!(s->sb.state & STATE_CLEAN));	/* S1: nothing follows the clean mark */
 	commit_end(s);
 	c->flags = flags & COMMIT_CLEAN ? flags | COMMIT_FLUSH : flags;
