@@ -382,7 +382,7 @@ int main(int argc, char **argv)
 		report_open(program.options.name, program.options.foreground, program.options.debug);
 		status = serve(&program);
 	} else if (status != EXIT_SUCCESS) {
-		fprintf(stderr, "cachewtfs: %s\n", err.text);
+		daemon_print_line(err.text);
 	}
 	paths_free(&program.paths);
 	options_free(&program.options);

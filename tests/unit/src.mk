@@ -15,3 +15,7 @@ tests_unit_test_paths_LDADD = $(FRONT_LIBS)
 tests_unit_test_status_SOURCES = tests/unit/test-status.c
 tests_unit_test_status_CPPFLAGS = $(FRONT_CPPFLAGS)
 tests_unit_test_status_LDADD = $(FRONT_LIBS)
+
+# --help and the page say the same.
+TESTS += tests/unit/test-cachewtfs-page.sh
+dist_check_SCRIPTS += tests/unit/test-cachewtfs-page.sh
