@@ -160,7 +160,7 @@ static int write_copy(struct store *s, uint32_t i)
 }
 
 /* Chosen by what the copies hold: the one without the newest generation first (C5). */
-static int first_copy(const struct store *s)
+int store_first_copy(const struct store *s)
 {
 	return s->copy_generation[1] > s->copy_generation[0] ? 0 : 1;
 }
@@ -201,6 +201,7 @@ static void commit_close_collection(struct store *s)
 		nr_stale_held += !!(s->pages[*copy_page(c, i)] & PAGE_STALE);
 	cwt_assert(nr_stale_held == s->nr_stale);
 	c->next.commit_time_ns = now_ns();
+	c->takes_times = device_info(s->dev.origin)->network;	/* the server's clock counts: every commit says what it showed */
 	c->next.state = c->flags & COMMIT_CLEAN ? c->next.state | STATE_CLEAN : c->next.state & ~STATE_CLEAN;
 }
 
@@ -214,9 +215,9 @@ static int state_act(struct store *s)
 	case STEP_PAGES:
 		return write_copy(s, c->at++);
 	case STEP_FIRST:
-		return write_superblock(s, first_copy(s));
+		return write_superblock(s, store_first_copy(s));
 	case STEP_SECOND:
-		return write_superblock(s, !first_copy(s));
+		return write_superblock(s, !store_first_copy(s));
 	default:
 		return device_flush(s->dev.metadata);
 	}
@@ -226,7 +227,7 @@ static bool state_applies(const struct commit *c, enum commit_state state)
 {
 	switch (state) {
 	case STEP_TIMES:
-		return c->flags & COMMIT_CLEAN;
+		return c->flags & COMMIT_CLEAN || c->takes_times;
 	case STEP_PAGES:
 		return c->at < c->nr;
 	case STEP_PAGES_FLUSH: case STEP_FIRST_FLUSH: case STEP_SECOND_FLUSH:

@@ -101,6 +101,7 @@ struct superblock {
 	int64_t origin_mtime_ns, origin_ctime_ns;
 	uint32_t region_shift;		/* a region mark stands for 1 << this many bytes of the origin */
 	struct place places[PLACES];
+	uint64_t origin_tag;		/* digest of the origin's tag as the last owner left it; 0: it had none */
 	uint32_t nr_regions;
 	struct region regions[REGIONS_MAX];
 };
@@ -167,6 +168,15 @@ struct label {
 void label_encode(const struct label *label, uint8_t page[PAGE_BYTES]);
 enum page_verdict label_decode(const uint8_t page[PAGE_BYTES], struct label *label);
 
+/* The origin's tag: who may have written it last.  0 is the digest of no tag. */
+void origin_tag_encode(const uint8_t uuid[UUID_BYTES], uint64_t session, uint8_t tag[UUID_BYTES + 8]);
+uint64_t origin_tag_digest(const uint8_t tag[UUID_BYTES + 8]);
+
+/* The time of the last write to the origin: the last page of the busy marks' region.  0: none, or torn. */
+#define WRITE_TIME_BYTES 16u
+void write_time_encode(int64_t time_ns, uint8_t bytes[WRITE_TIME_BYTES]);
+int64_t write_time_decode(const uint8_t bytes[WRITE_TIME_BYTES]);
+
 struct runtime { uint32_t pid, state; };
 void runtime_encode(const struct runtime *rt, uint8_t page[PAGE_BYTES]);
 enum page_verdict runtime_decode(const uint8_t page[PAGE_BYTES], struct runtime *rt);
@@ -178,6 +188,7 @@ enum page_verdict runtime_decode(const uint8_t page[PAGE_BYTES], struct runtime 
 #define REGION_MARKS_PER_PAGE ((PAGE_BYTES - 64u) * 8u)
 void region_marks_encode(const uint8_t uuid[UUID_BYTES], uint64_t number, uint64_t generation,
 			 const uint8_t bits[PAGE_BYTES - 64], uint8_t page[PAGE_BYTES]);
+void region_marks_bits(const uint8_t page[PAGE_BYTES], uint8_t bits[PAGE_BYTES - 64]);	/* of a page that verified */
 enum page_verdict region_marks_verify(const uint8_t page[PAGE_BYTES], const uint8_t uuid[UUID_BYTES], uint64_t number);
 
 #endif

@@ -44,7 +44,8 @@ struct disk_superblock {
 	struct disk_place places[PLACES];
 	struct disk_region regions[REGIONS_MAX];
 	uint8_t nr_regions[4];
-	uint8_t reserved[28];
+	uint8_t origin_tag[8];
+	uint8_t reserved[20];
 };
 
 struct disk_mapping {

@@ -65,16 +65,21 @@ int store_format(struct device *metadata, struct store_geometry *geo, struct cwt
 struct store_options {
 	bool read_only_origin;	/* several may share the origin: no session mark on it */
 	bool trust_origin;	/* ignore the origin's times (not its size) */
-	bool reset;		/* drop all mappings; an origin of another size becomes this metadata's */
+	bool reset;		/* drop all mappings, take over a cache that carries *our* label */
+	bool warm_after_power;	/* this run keeps region marks, so that the next start after a power cut can trust the rest */
+	uint32_t commit_interval_ms;	/* how old the last durable write time may be after a power cut */
+	int64_t boot_time_ns;	/* CLOCK_REALTIME at which this boot began; 0: not known */
 	uint64_t boot_id[2];	/* from the environment object, so that tests can reboot */
 	uint32_t pid;		/* for the runtime page, which open writes last (SERVING) */
 };
 
-/* How the cache starts.  Every value but START_WARM_* means: no mapping survived, and reason says why. */
-enum store_start {
-	START_WARM_CLEAN, START_COLD_NEW, START_COLD_UNCLEAN, START_COLD_ORIGIN_CHANGED, START_COLD_CACHE_CHANGED,
-	START_COLD_DAMAGED, START_COLD_RESET,
-};
+/*
+ * How the cache starts.  WARM_KILL: unclean, but the same boot, so what the page caches hold is all there; the mappings with a busy
+ * mark are dropped.  WARM_POWER: unclean, another boot, region marks were kept; the mappings in marked regions are dropped.  Every
+ * value that is not START_WARM_* means: no mapping survived.  store_start_reason() says why.
+ */
+enum store_start { START_WARM_CLEAN, START_WARM_KILL, START_WARM_POWER, START_COLD_NEW, START_COLD_UNCLEAN, START_COLD_ORIGIN_CHANGED, START_COLD_CACHE_CHANGED,
+		   START_COLD_DAMAGED, START_COLD_RESET };
 
 /*
  * Open and recover (R1-R7, for now: an unclean start drops all).  Decides which mappings survive, writes a new session,
@@ -137,6 +142,25 @@ uint64_t store_generation(const struct store *s);	/* any thread */
  */
 #define STORE_MARKS_PER_PAGE 32768u
 int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *bits /* 4096 bytes */);
+
+/*
+ * Region marks, for --warm-after power: one bit per 1 << store_region_shift() bytes of the origin, in pages of STORE_REGIONS_PER_PAGE
+ * bits.  store_write_region_marks() is not flushed.  One thread at a time; also beside a commit, and after one of unknown outcome.
+ */
+#define STORE_REGIONS_PER_PAGE 32256u
+unsigned store_region_shift(const struct store *s);
+void store_get_region_marks(const struct store *s, uint8_t *bits);	/* as they stand after the start; whole pages */
+int store_write_region_marks(struct store *s, uint32_t page, const uint8_t *bits /* STORE_REGIONS_PER_PAGE / 8 bytes */);
+
+/* When the origin was last written by us, CLOCK_REALTIME; not flushed.  Not beside itself. */
+int store_write_time(struct store *s, int64_t now_ns);
+
+/*
+ * Make all mappings void, durably, when marks cannot be kept any more (W5): by the superblock, unless a commit's outcome is unknown or
+ * it fails; else by the cache's label; else by the origin's tag.  No commit may follow; store_commit_*() refuse with -EROFS.
+ * Alone among commit functions.
+ */
+int store_void(struct store *s);
 
 /* The runtime page: owner and state, for whoever finds the store in use.  Advisory; errors are ignored by callers. */
 enum store_runtime_state { STORE_RUNTIME_NONE, STORE_RUNTIME_SERVING, STORE_RUNTIME_STOPPING };

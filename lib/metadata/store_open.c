@@ -145,7 +145,7 @@ static int store_alloc(struct store *s)
 	s->pages = calloc(s->nr_pages, sizeof(*s->pages));
 	if (!s->checksums || !s->pages)
 		return -ENOMEM;
-	return commit_init(s);
+	return store_marks_init(s) ? -ENOMEM : commit_init(s);
 }
 
 static int find_places(struct store *s, struct superblock *next, struct device_identity *origin)
@@ -193,7 +193,13 @@ static void explain(struct store *s, const struct start_facts *f)
 		[START_COLD_RESET] = "cold: reset",
 	};
 
-	if (start_is_warm(s->start))
+	if (s->start == START_WARM_KILL)
+		snprintf(s->reason, sizeof(s->reason), "warm: the last run was killed, %" PRIu64 " blocks kept, %" PRIu64 " dropped",
+			 s->nr_mapped, s->nr_dropped);
+	else if (s->start == START_WARM_POWER)
+		snprintf(s->reason, sizeof(s->reason), "warm: the machine went down, %" PRIu64 " blocks kept, %" PRIu64 " dropped",
+			 s->nr_mapped, s->nr_dropped);
+	else if (start_is_warm(s->start))
 		snprintf(s->reason, sizeof(s->reason), "warm: clean stop, %" PRIu64 " blocks", s->nr_mapped);
 	else if (s->start == START_COLD_CACHE_CHANGED && f->label_blank)
 		snprintf(s->reason, sizeof(s->reason), "cold: the cache was blank");
@@ -229,10 +235,83 @@ static int open_look(struct store *s, const struct store_options *o, struct star
 	f->reset = o->reset;
 	f->never_started = !s->sb.session;
 	f->clean = s->sb.state & STATE_CLEAN;
+	f->region_marks_kept = s->sb.state & STATE_REGION_MARKS;
 	f->label_blank = kind == STORE_BLANK;
 	f->label_matches = label_matches(&s->sb, verdict, &label);
 	f->label_session = f->label_matches ? label.session : 0;
 	return 0;
+}
+
+/*
+ * ------------------------------------------------------------------ what only an unclean start asks
+ */
+static bool places_equal(const struct place *a, const struct place *b)
+{
+	for (int i = 0; i < PLACES; i++)
+		if (a[i].dev != b[i].dev || a[i].ino != b[i].ino || a[i].rdev != b[i].rdev || a[i].birth_ns != b[i].birth_ns)
+			return false;
+	return true;
+}
+
+/* R1: the page caches that the last run wrote to are those we read from, and none of them has lost anything. */
+static bool is_same_boot(struct store *s, const struct store_options *o, const struct superblock *next)
+{
+	if (!(o->boot_id[0] | o->boot_id[1]) || o->boot_id[0] != s->sb.boot_id[0] || o->boot_id[1] != s->sb.boot_id[1])
+		return false;
+	return places_equal(s->sb.places, next->places) && !device_flush(s->dev.origin) && !device_flush(s->dev.cache) &&
+	       !device_flush(s->dev.metadata);
+}
+
+/*
+ * Was the origin written after our last write, by its time?  Ours are at most a second later than what the write time says, and three are
+ * given.  After a power cut that page may be as old as the last commit; but nothing of ours is later than this boot.  A server's clock
+ * cannot be compared with ours: there the time must be what the last commit saw.  A block device has no time.
+ */
+static bool is_untouched(struct store *s, const struct store_options *o, const struct start_facts *f,
+			 const struct device_identity *origin)
+{
+	const struct device_info *info = device_info(s->dev.origin);
+	int64_t slack_ns = INT64_C(3000000000), last_ns = MAX(store_marks_load_write_time(s), s->sb.commit_time_ns);
+
+	if (o->trust_origin || info->is_block)
+		return true;
+	if (info->network)
+		return s->sb.origin_kind == ORIGIN_FILE && s->sb.origin_mtime_ns == origin->mtime_ns;
+	if (!f->same_boot) {
+		slack_ns += (int64_t)o->commit_interval_ms * 1000000;
+		if (o->boot_time_ns && origin->mtime_ns >= o->boot_time_ns)
+			return false;
+	}
+	return origin->mtime_ns <= last_ns + slack_ns;
+}
+
+static bool tag_matches(struct store *s)
+{
+	uint8_t tag[DEVICE_TAG_BYTES], own[DEVICE_TAG_BYTES];
+	uint64_t now = device_tag(s->dev.origin, NULL, tag) ? 0 : origin_tag_digest(tag);
+
+	origin_tag_encode(s->sb.uuid, s->sb.session, own);	/* written, but the superblock that says so was not */
+	return now == s->sb.origin_tag || now == origin_tag_digest(own);
+}
+
+static void look_at_origin(struct store *s, const struct store_options *o, struct start_facts *f, const struct superblock *next,
+			   const struct device_identity *origin)
+{
+	f->tag_matches = tag_matches(s);
+	if (f->clean)
+		return;
+	f->same_boot = is_same_boot(s, o, next);
+	f->origin_untouched = is_untouched(s, o, f, origin);
+}
+
+static int load_marks(struct store *s, const struct start_facts *f, struct recovery *r)
+{
+	enum store_start start = start_decide(f);
+
+	if (f->region_marks_kept)
+		store_marks_load_regions(s);
+	r->by_region = start == START_WARM_POWER;
+	return start == START_WARM_KILL ? store_marks_load_busy(s, &r->busy) : 0;
 }
 
 static int open_recover(struct store *s, const struct store_options *o, struct start_facts *f, struct cwt_error *err)
@@ -246,8 +325,11 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 		ret = find_places(s, &next, &origin);
 	if (!ret)
 		ret = session_new(&next, f);
-	f->origin_matches =
-		!ret && (o->trust_origin || fingerprint_matches(&s->sb, device_info(s->dev.origin), &origin));
+	if (!ret)
+		look_at_origin(s, o, f, &next, &origin);
+	f->origin_matches = !ret && (o->trust_origin || fingerprint_matches(&s->sb, device_info(s->dev.origin), &origin));
+	if (!ret && !f->clean)
+		ret = load_marks(s, f, &r);
 	if (!ret)
 		ret = recovery_read(s, &r, start_is_warm(start_decide(f)));
 	if (ret) {
@@ -257,8 +339,10 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 	}
 	f->damaged = r.bad_entry || r.digest != s->sb.set_digest;
 	s->start = start_decide(f);
-	s->nr_mapped = start_is_warm(s->start) ? r.nr_mapped : 0;
-	next.state = 0;
+	s->nr_mapped = start_is_warm(s->start) ? r.nr_mapped - r.nr_dropped : 0;
+	s->nr_dropped = r.nr_dropped;
+	s->keep_region_marks = s->start == START_WARM_KILL && f->region_marks_kept;
+	next.state = o->warm_after_power ? STATE_REGION_MARKS : 0;
 	next.origin_kind = ORIGIN_UNKNOWN;
 	next.origin_mtime_ns = next.origin_ctime_ns = 0;
 	next.boot_id[0] = o->boot_id[0];
@@ -272,7 +356,6 @@ out:
 int store_open(const struct store_devices *devices, const struct store_options *options, struct store **out,
 	       enum store_start *start, struct cwt_error *err)
 {
-	const struct region *busy;
 	struct start_facts facts = { 0 };
 	struct store *s = calloc(1, sizeof(*s));
 	int ret;
@@ -284,9 +367,6 @@ int store_open(const struct store_devices *devices, const struct store_options *
 	if (ret)
 		goto fail;
 	geometry_of(&s->sb, &s->geo);
-	busy = superblock_region(&s->sb, REGION_BUSY_MARKS);
-	s->busy_offset_bytes = busy->offset_bytes;
-	s->nr_busy_pages = (uint32_t)(busy->len_bytes / PAGE_BYTES);
 	ret = open_recover(s, options, &facts, err);
 	if (ret)
 		goto fail;

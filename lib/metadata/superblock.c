@@ -78,6 +78,7 @@ void superblock_encode(const struct superblock *sb, int copy, uint8_t sector[SEC
 	put_le32(d->origin_kind, sb->origin_kind);
 	put_le32(d->region_shift, sb->region_shift);
 	places_encode(sb->places, d->places);
+	put_le64(d->origin_tag, sb->origin_tag);
 	regions_encode(sb->regions, sb->nr_regions, d->regions);
 	put_le32(d->nr_regions, sb->nr_regions);
 	memcpy(h.uuid, sb->uuid, UUID_BYTES);
@@ -115,6 +116,7 @@ enum page_verdict superblock_decode(const uint8_t sector[SECTOR_BYTES], int copy
 	sb->origin_kind = get_le32(d->origin_kind);
 	sb->region_shift = get_le32(d->region_shift);
 	places_decode(d->places, sb->places);
+	sb->origin_tag = get_le64(d->origin_tag);
 	regions_decode(d->regions, sb->regions);
 	sb->nr_regions = get_le32(d->nr_regions);
 	return PAGE_OK;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The seam to a policy: what to promote and what to demote.  A policy decides only; it has no devices, no metadata and no
- * locks, and nothing it says can make an answer wrong (I16): the engine may refuse any advice.
+ * The seam to a policy: what to promote and what to demote.  A policy decides only; it has no devices, no metadata and
+ * no locks, and nothing it says can make an answer wrong (I16): the engine may refuse any advice.
  *
- * Locking: all calls but hit() are made under the engine's lock, never concurrently.  hit() may come from several threads at once
- * and beside any other call; it touches only words of its own cblock, with relaxed atomics, and no list.
+ * Locking: all calls but hit() are made under the engine's lock, never concurrently.  hit() may come from several
+ * threads at once and beside any other call; it touches only words of its own cblock, with relaxed atomics, and no
+ * list.  A hit may also come late, when its cblock was unmapped or given to another block: imprecise, never harmful.
  *
  * Memory: allocated in create(), none later.  Cost: at most 16 bytes per cblock (DESIGN: 32 for all of the engine).
  */
@@ -25,22 +26,23 @@ enum policy_advice { POLICY_SKIP, POLICY_PROMOTE };
 #define POLICY_HINT_MAX 255u
 
 /*
- * create    options is what followed the name and the first comma ("" if nothing), e.g. "ghost=50"; -EINVAL with a line in
- *           err that names the option, the value found and the values allowed; -ENOMEM.
+ * create    options is what followed the name and the first comma ("" if nothing), e.g. "ghost=50"; -EINVAL with a line
+ *           in err that names the option, the value found and the values allowed; -ENOMEM.
  * hit       a read or a write found cblock c mapped.
- * miss      a read or a write missed oblock o; cblocks_free says whether a promotion would need no demotion.  POLICY_PROMOTE for
- *           a write is advice for the next read: the engine fills from reads only.
- * mapped    c now holds o: promoted, or loaded at start with the hint of the last stop.
+ * miss      a read or a write missed oblock o; cblocks_free says whether a promotion would need no demotion.
+ *           POLICY_PROMOTE for a write is advice for the next read: the engine fills from reads only.
+ * mapped    c, which held none, now holds o: promoted (hint 0), or loaded at start with the hint of the last stop.
  * unmapped  c no longer holds a block: demoted, invalidated.
- * victim    propose the next block to demote; false: none.  The engine may refuse it (in use) and ask again; a proposal that was
- *           refused is not made again before others were.  Bounded work per call.
- * hint      what to keep of c across a restart, 0 to POLICY_HINT_MAX.
- * bytes     resident memory, for status.
+ * victim    propose the next mapped block to demote; false: none is mapped.  The engine may refuse it (in use) and ask
+ *           again; a proposal that was refused is not made again before others were.  Bounded work per call.
+ * hint      what to keep of c across a restart, 0 (nothing known) to POLICY_HINT_MAX.
+ * bytes     memory allocated, for status.
  */
 struct policy_ops {
 	const char *name;
 	const char *help;	/* one line for the man page and --help: the options, with ranges and defaults */
-	int (*create)(uint32_t nr_cblocks, uint64_t seed, const char *options, struct policy **out, struct cwt_error *err);
+	int (*create)(uint32_t nr_cblocks, uint64_t seed, const char *options, struct policy **out,
+		      struct cwt_error *err);
 	void (*destroy)(struct policy *p);
 	void (*hit)(struct policy *p, cblock_t c, bool is_write);
 	enum policy_advice (*miss)(struct policy *p, oblock_t o, bool is_write, bool cblocks_free);
