@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -199,6 +200,38 @@ static int aio_identity(struct device *dev, struct device_identity *id)
 	return 0;
 }
 
+/*
+ * A user xattr, flushed with the file: it says who may have written the origin last.  Files only; a file system without user xattrs, or
+ * one that is not allowed here, has no tag.
+ */
+#define TAG_XATTR "user.cachewtfs"
+
+static int tag_error(int error)
+{
+	return error == ENOTSUP || error == EPERM || error == EACCES || error == ENOSYS ? -EOPNOTSUPP : -error;
+}
+
+static int aio_tag(struct device *dev, const void *set, void *get)
+{
+	struct aio_device *a = aio_device_of(dev);
+
+	if (dev->info.is_block)
+		return -EOPNOTSUPP;
+	if (get) {
+		ssize_t n = fgetxattr(a->fd, TAG_XATTR, get, DEVICE_TAG_BYTES);
+
+		if (n < 0 && errno != ENODATA && errno != ERANGE)
+			return tag_error(errno);
+		if (n != DEVICE_TAG_BYTES)
+			memset(get, n < 0 && errno == ENODATA ? 0 : 0xff, DEVICE_TAG_BYTES);
+	}
+	if (set && fsetxattr(a->fd, TAG_XATTR, set, DEVICE_TAG_BYTES, 0))
+		return tag_error(errno);
+	if (set && fsync(a->fd))
+		return -errno;
+	return 0;
+}
+
 static void aio_close(struct device *dev)
 {
 	struct aio_device *a = aio_device_of(dev);
@@ -219,5 +252,6 @@ const struct device_ops aio_device_ops = {
 	.flush = aio_flush,
 	.zero = aio_zero,
 	.identity = aio_identity,
+	.tag = aio_tag,
 	.close = aio_close,
 };
