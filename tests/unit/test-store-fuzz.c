@@ -14,7 +14,8 @@ static struct trio t;
 static struct model a;
 static struct snapshot good;
 
-/* The seed under way of each of the two tests, NO_SEED when it has ended.  Shared with the process that Check forks for a test: it is known however that one dies. */
+/* The seed under way of each of the two tests, NO_SEED when it has ended.  Shared with the process that Check forks for
+ * a test: it is known however that one dies. */
 static uint64_t *seed_under_way;
 #define NO_SEED UINT64_MAX
 
@@ -141,7 +142,8 @@ int main(void)
 				       damage_with_valid_checksums_never_crashes };
 	int ret;
 
-	seed_under_way = mmap(NULL, 2 * sizeof(*seed_under_way), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	seed_under_way =
+		mmap(NULL, 2 * sizeof(*seed_under_way), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (seed_under_way == MAP_FAILED)
 		return EXIT_FAILURE;
 	seed_under_way[0] = seed_under_way[1] = NO_SEED;

@@ -3,7 +3,6 @@
 #include "metadata-fixture.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 static struct trio t;
 static struct model a;
@@ -661,40 +660,6 @@ START_TEST(busy_marks_are_written_where_the_region_is_and_cleared_by_a_start)
 }
 END_TEST
 
-static void *write_marks_in_a_loop(void *store)
-{
-	uint8_t bits[PAGE_BYTES] = { 0 };
-
-	for (int i = 0; i < 2000; i++) {
-		bits[0] = (uint8_t)i;
-		if (store_write_marks(store, 0, bits) || !store_generation(store) ||
-		    store_commit_outcome_unknown(store))
-			return store;
-	}
-	return NULL;
-}
-
-/* For ThreadSanitizer: what the seam allows side by side shares nothing unprotected. */
-START_TEST(marks_are_written_beside_commits)
-{
-	enum store_start how;
-	pthread_t thread;
-	struct store *s;
-	void *failed;
-
-	setup();
-	trio_prepare(&t, &a);
-	s = start(&t, &how);
-	ck_assert_int_eq(pthread_create(&thread, NULL, write_marks_in_a_loop, s), 0);
-	for (int i = 0; i < 200; i++)
-		ck_assert_int_eq(commit_model(s, &a, ALL_PAGES, i % 2 ? COMMIT_FLUSH : 0), 0);
-	ck_assert_int_eq(pthread_join(thread, &failed), 0);
-	ck_assert_ptr_null(failed);
-	store_close(s);
-	trio_close(&t);
-}
-END_TEST
-
 START_TEST(the_runtime_page_says_who_and_a_torn_one_says_none)
 {
 	struct store_runtime rt = { 1, STORE_RUNTIME_STOPPING };
@@ -854,7 +819,7 @@ RUN("store", 120, a_clean_stop_keeps_every_mapping_and_its_hint, a_stop_without_
     mappings_that_cannot_be_are_never_handed_out, a_page_of_another_metadata_is_not_believed,
     a_page_that_changes_between_open_and_load_is_not_believed, load_stops_where_the_callback_says,
     a_start_writes_a_new_session_on_both_sides, busy_marks_are_written_where_the_region_is_and_cleared_by_a_start,
-    marks_are_written_beside_commits, the_runtime_page_says_who_and_a_torn_one_says_none,
+    the_runtime_page_says_who_and_a_torn_one_says_none,
     probing_tells_blank_ours_and_foreign, formatting_again_leaves_nothing_of_before,
     a_format_that_cannot_be_is_refused_with_nothing_written, a_truncated_metadata_is_refused,
     a_commit_of_thousands_of_pages_is_whole)
