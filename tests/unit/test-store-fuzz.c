@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A good image with seeded damage.  Opening it succeeds with a subset of the true mappings, or refuses; check and dump say
- * something; nothing crashes (run it under the sanitizers).  CWT_FUZZ_SEED replays one seed, CWT_FUZZ_RUNS does more.
+ * A good image with seeded damage.  Opening it succeeds with a subset of the true mappings, or refuses; check and dump
+ * say something; nothing crashes (run it under the sanitizers).  CWT_FUZZ_SEED replays one seed, CWT_FUZZ_RUNS does
+ * more.
  */
 #include "metadata-fixture.h"
 
