@@ -54,7 +54,7 @@ bool engine_commit_due(struct cwt *e)
 	bool due;
 
 	pthread_mutex_lock(&e->lock);
-	due = !e->commit.dead && (e->commit.wanted || (e->commit.nr_dirty &&
+	due = !e->commit.dead && (e->commit.wanted || ((e->commit.nr_dirty || e->regions.nr_marked) &&
 		now - e->stats.last_commit_ms >= e->options.commit_interval_ms));
 	pthread_mutex_unlock(&e->lock);
 	return due;
