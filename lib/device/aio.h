@@ -19,6 +19,7 @@ struct aio_options {
 	bool read_only;		/* open read-only, share the lock with other readers */
 	bool create;		/* make the file if it is missing, 0600 */
 	bool buffered;		/* never O_DIRECT: the metadata, whose marks and commits share its page cache */
+	bool no_lock;		/* only to look at a store that another process owns: its runtime page */
 	uint64_t size_bytes;	/* with create, and for an empty file: allocate this much (posix_fallocate); 0: leave */
 };
 

@@ -105,10 +105,18 @@ struct device {
 
 static inline const struct device_info *device_info(const struct device *dev) { return &dev->info; }
 
-/* Queued.  io->offset_bytes + io->len_bytes <= size_bytes; no writes to a read_only device. */
+static inline bool device_range_ok(const struct device *dev, uint64_t offset_bytes, uint64_t len_bytes)
+{
+	return offset_bytes <= dev->info.size_bytes && len_bytes <= dev->info.size_bytes - offset_bytes;
+}
+
+/* Queued.  io->offset_bytes + io->len_bytes <= size_bytes; no writes to a read_only device.  Asserted. */
 void device_submit(struct device_queue *q, struct device_io *io);
 
-/* Synchronous.  len 0 is success. */
+/*
+ * Synchronous.  len 0 is success; the range is within the size (asserted).  On a read_only device write and zero give
+ * -EROFS; flush works, and reports what others' writes met.
+ */
 int device_read(struct device *dev, uint64_t offset_bytes, void *buf, size_t len_bytes);
 int device_write(struct device *dev, uint64_t offset_bytes, const void *buf, size_t len_bytes);
 int device_flush(struct device *dev);
@@ -119,16 +127,27 @@ void device_close(struct device *dev);	/* NULL is allowed */
 /*
  * A queue: one per loop thread, shared by all devices that this loop uses, so that one kick is one io_submit for all of
  * them.  Everything but device_queue_wake() is for the owning thread.
+ *
+ * max_in_flight is how many transfers the system is given at once; what is submitted beyond it waits inside the devices
+ * and never fails.
+ *
+ * Waiting.  The fd tells of what happened elsewhere (the kernel, another thread).  What ended already at submit or kick - a
+ * device in memory - does not touch it, to save a system call: so wait only when the last reap came after the last kick
+ * and returned 0.  done() may submit; that is kicked by the next kick.
+ *
+ * device_queue_in_flight() counts what was submitted and not yet answered, also what a wrapping device submitted to its
+ * inner one.
  */
 int device_queue_open(unsigned max_in_flight, struct device_queue **out);
 void device_queue_close(struct device_queue *q);		/* nothing in flight */
-int device_queue_attach(struct device_queue *q, struct device *dev);
+int device_queue_attach(struct device_queue *q, struct device *dev);	/* -ENOMEM, -EAGAIN: no thread to be had */
 int device_queue_kick(struct device_queue *q);			/* submit all that was queued; returns how many */
 int device_queue_reap(struct device_queue *q);			/* call done() of all that finished; returns how many */
 int device_queue_fd(const struct device_queue *q);		/* an eventfd: readable when reap has work, or after wake */
 void device_queue_wake(struct device_queue *q);			/* make the fd readable.  Any thread */
 void device_queue_drain_fd(struct device_queue *q);		/* make it unreadable; call before the reap that follows a wait */
 unsigned device_queue_in_flight(const struct device_queue *q);
+unsigned device_queue_max_in_flight(const struct device_queue *q);
 
 /*
  * For device implementations.  A source is one kind of asynchrony (an AIO context, a thread pool's return list, a stepped

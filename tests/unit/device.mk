@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+device_rig_sources = tests/unit/device-rig.c tests/unit/device-rig.h tests/unit/device-makers.c
+
+TESTS += tests/unit/test-device-contract
+check_PROGRAMS += tests/unit/test-device-contract
+tests_unit_test_device_contract_SOURCES = tests/unit/test-device-contract.c $(device_rig_sources)
+tests_unit_test_device_contract_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_device_contract_LDADD = $(UNIT_LIBS)

@@ -8,3 +8,4 @@ include $(srcdir)/tests/unit/device.mk
 include $(srcdir)/tests/unit/metadata.mk
 include $(srcdir)/tests/unit/policy.mk
 include $(srcdir)/tests/unit/engine.mk
+include $(srcdir)/tests/unit/tool.mk

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine/commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "engine/flush.h"
+#include "engine/migration.h"
+
+int engine_commit_init(struct cwt *e)
+{
+	struct commit_state *cs = &e->commit;
+
+	pthread_mutex_init(&cs->run_lock, NULL);
+	cs->nr_pages = store_nr_pages(e->store);
+	cs->dirty_pages = calloc(cs->nr_pages / 8 + 1, 1);
+	cs->snapshot_pages = calloc(cs->nr_pages / 8 + 1, 1);
+	return cs->dirty_pages && cs->snapshot_pages ? 0 : -ENOMEM;
+}
+
+void engine_commit_exit(struct cwt *e)
+{
+	free(e->commit.dirty_pages);
+	free(e->commit.snapshot_pages);
+	pthread_mutex_destroy(&e->commit.run_lock);
+}
+
+void commit_page_dirty_locked(struct cwt *e, cblock_t c)
+{
+	uint32_t page = store_page_of(c);
+
+	if (bitmap_test(e->commit.dirty_pages, page))
+		return;
+	bitmap_set(e->commit.dirty_pages, page);
+	e->commit.nr_dirty++;
+}
+
+void commit_want_locked(struct cwt *e)
+{
+	if (e->commit.wanted || e->commit.dead)
+		return;
+	e->commit.wanted = true;
+	jobs_kick_commit(e);
+}
+
+bool engine_commit_due(struct cwt *e)
+{
+	uint64_t now = engine_now_ms(e);
+	bool due;
+
+	pthread_mutex_lock(&e->lock);
+	due = !e->commit.dead && (e->commit.wanted || (e->commit.nr_dirty &&
+		now - e->stats.last_commit_ms >= e->options.commit_interval_ms));
+	pthread_mutex_unlock(&e->lock);
+	return due;
+}
+
+/*
+ * ------------------------------------------------------------------ C1: the snapshot
+ */
+static int commit_copy_page_locked(struct cwt *e, uint32_t page)
+{
+	struct store_entry entries[STORE_ENTRIES_PER_PAGE];
+	uint32_t first = page * STORE_ENTRIES_PER_PAGE;
+	uint32_t nr = MIN(STORE_ENTRIES_PER_PAGE, e->nr_cblocks - first);
+
+	for (uint32_t i = 0; i < nr; i++) {
+		cblock_t c = CBLOCK(first + i);
+		bool mapped = map_cb(&e->map, c)->state == CB_MAPPED;
+
+		entries[i].oblock = OBLOCK(mapped ? map_cb(&e->map, c)->oblock : BLOCK_NONE);
+		entries[i].hint = mapped ? e->policy->ops->hint(e->policy, c) : 0;
+	}
+	return store_commit_page(e->store, page, entries);
+}
+
+/* What was in the snapshot is dirty again; of the removed, none is free. */
+static void commit_take_back_locked(struct cwt *e)
+{
+	struct commit_state *cs = &e->commit;
+
+	map_commit_abort(&e->map);
+	for (uint32_t page = 0; page < cs->nr_pages; page++)
+		if (bitmap_test(cs->snapshot_pages, page))
+			commit_page_dirty_locked(e, CBLOCK(page * STORE_ENTRIES_PER_PAGE));
+	memset(cs->snapshot_pages, 0, cs->nr_pages / 8 + 1);
+}
+
+static int commit_snapshot(struct cwt *e)
+{
+	struct commit_state *cs = &e->commit;
+	int error = 0;
+
+	pthread_mutex_lock(&e->lock);
+	cs->wanted = false;
+	e->stats.last_commit_ms = engine_now_ms(e);	/* of the attempt: a failing one is not repeated at once */
+	store_commit_begin(e->store, cs->flags);
+	map_commit_begin(&e->map);
+	for (uint32_t page = 0; page < cs->nr_pages && !error; page++) {
+		if (!bitmap_test(cs->dirty_pages, page))
+			continue;
+		bitmap_clear(cs->dirty_pages, page);
+		cs->nr_dirty--;
+		bitmap_set(cs->snapshot_pages, page);
+		error = commit_copy_page_locked(e, page);
+	}
+	pthread_mutex_unlock(&e->lock);
+	return error;
+}
+
+/*
+ * ------------------------------------------------------------------ C3
+ */
+static int commit_flush_cache(struct cwt *e)
+{
+	int error = device_flush(e->dev.cache);
+
+	if (!error)
+		return 0;
+	pthread_mutex_lock(&e->lock);
+	e->stats.cache_flush_errors++;
+	drop_all_locked(e);	/* E3: nobody knows which of it is on the disk */
+	pthread_mutex_unlock(&e->lock);
+	log_warning("%s: flush failed, its contents are dropped: %s", e->dev.cache->name, strerror(-error));
+	return error;
+}
+
+static int commit_flush_origin(struct cwt *e)
+{
+	int error = e->options.read_only ? 0 : device_flush(e->dev.origin);
+
+	if (!error)
+		return 0;
+	pthread_mutex_lock(&e->lock);
+	flush_failed_locked(e, error);
+	pthread_mutex_unlock(&e->lock);
+	log_error("%s: flush failed: %s", e->dev.origin->name, strerror(-error));
+	return error;
+}
+
+/*
+ * ------------------------------------------------------------------ the end: C6, C9
+ */
+static void commit_done_locked(struct cwt *e)
+{
+	cblock_t c;
+
+	while (c = map_commit_next(&e->map), !cblock_is_none(c)) {
+		if (map_cb(&e->map, c)->users)
+			continue;	/* the last of them frees it: cblock_put_locked() */
+		marks_clear(&e->marks, c);
+		map_free_limbo(&e->map, c);
+	}
+	memset(e->commit.snapshot_pages, 0, e->commit.nr_pages / 8 + 1);
+	e->stats.commits++;
+	migration_balance_locked(e);
+}
+
+static void commit_failed_locked(struct cwt *e, int error)
+{
+	e->stats.metadata_errors++;
+	commit_take_back_locked(e);
+	if (!store_commit_outcome_unknown(e->store))
+		return;
+	e->commit.dead = true;
+	bypass_start_locked(e, CWT_BYPASS_METADATA, "a commit to %s failed: %s", e->dev.metadata->name, strerror(-error));
+}
+
+static int commit_end(struct cwt *e, int error)
+{
+	static struct log_limit limit;
+
+	pthread_mutex_lock(&e->lock);
+	e->commit.step = COMMIT_IDLE;
+	if (error)
+		commit_failed_locked(e, error);
+	else
+		commit_done_locked(e);
+	pthread_mutex_unlock(&e->lock);
+	if (error)
+		log_limited(&limit, LOG_LEVEL_ERROR, "%s: commit failed: %s", e->dev.metadata->name, strerror(-error));
+	return error;
+}
+
+int engine_commit_step(struct cwt *e, unsigned flags)
+{
+	struct commit_state *cs = &e->commit;
+	int ret;
+
+	switch (cs->step) {
+	case COMMIT_IDLE:
+		cs->flags = flags;
+		ret = commit_snapshot(e);
+		if (ret)
+			return commit_end(e, ret);
+		cs->step = flags & COMMIT_FLUSH ? COMMIT_FLUSH_CACHE : COMMIT_STORE;
+		return 1;
+	case COMMIT_FLUSH_CACHE:
+		ret = commit_flush_cache(e);
+		cs->step = COMMIT_FLUSH_ORIGIN;
+		return ret ? commit_end(e, ret) : 1;
+	case COMMIT_FLUSH_ORIGIN:
+		ret = commit_flush_origin(e);
+		cs->step = COMMIT_STORE;
+		return ret ? commit_end(e, ret) : 1;
+	case COMMIT_STORE:
+		ret = store_commit_step(e->store);
+		return ret == 1 ? 1 : commit_end(e, ret);
+	}
+	cwt_assert(!"a step");
+	return -EINVAL;
+}
+
+/* Hits change hints and dirty no page, so a stop writes all pages, in commits of bounded size; the clean one is the last. */
+int engine_commit_clean(struct cwt *e)
+{
+	struct commit_state *cs = &e->commit;
+	int ret = 0;
+
+	for (uint32_t page = 0; page < cs->nr_pages && !ret; page++) {
+		bool full;
+
+		pthread_mutex_lock(&e->lock);
+		commit_page_dirty_locked(e, CBLOCK(page * STORE_ENTRIES_PER_PAGE));
+		full = cs->nr_dirty >= COMMIT_PAGES_MAX;
+		pthread_mutex_unlock(&e->lock);
+		if (full)
+			ret = engine_commit_run(e, 0);
+	}
+	return ret ? ret : engine_commit_run(e, COMMIT_FLUSH | COMMIT_CLEAN);
+}
+
+int engine_commit_run(struct cwt *e, unsigned flags)
+{
+	bool dead;
+	int ret;
+
+	pthread_mutex_lock(&e->commit.run_lock);
+	pthread_mutex_lock(&e->lock);
+	dead = e->commit.dead;
+	pthread_mutex_unlock(&e->lock);
+	do
+		ret = dead ? -EROFS : engine_commit_step(e, flags);
+	while (ret == 1);
+	pthread_mutex_unlock(&e->commit.run_lock);
+	return ret;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine/flush.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "engine/loop.h"
+#include "engine/migration.h"
+
+static void flush_run(struct cwt *e, struct job *job);
+
+void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
+{
+	struct cwt *e = loop->engine;
+	struct request *p = request_priv(r);
+	bool start = false;
+	int error;
+
+	pthread_mutex_lock(&e->lock);
+	error = e->flush.sticky_error;
+	if (!error && !e->options.read_only) {
+		list_add_tail(&e->flush.waiting, &p->node);
+		start = !e->flush.running;
+		e->flush.running = true;
+	}
+	pthread_mutex_unlock(&e->lock);
+	if (start) {
+		e->flush.job.run = flush_run;
+		jobs_post(e, &e->flush.job);
+	}
+	if (error || e->options.read_only) {
+		r->result = error;
+		list_add_tail(&loop->answers, &p->node);
+	}
+}
+
+void flush_failed_locked(struct cwt *e, int error)
+{
+	e->flush.sticky_error = error;
+	e->stats.origin_flush_errors++;
+	bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
+}
+
+/* One answer to each; posted without the lock. */
+static void flush_answer(struct list *answered, int error)
+{
+	struct list *n;
+
+	while ((n = list_pop(answered))) {
+		struct cwt_loop *loop = list_entry(n, struct request, node)->loop;
+
+		request_of_node(n)->result = error;
+		loop_post(loop, &loop->inbox_answers, n);
+	}
+}
+
+static void flush_run(struct cwt *e, struct job *job)
+{
+	struct list answered = LIST_INIT(answered);
+	bool again;
+	int error;
+
+	pthread_mutex_lock(&e->lock);
+	list_splice_tail(&e->flush.current, &e->flush.waiting);
+	error = e->flush.sticky_error;
+	pthread_mutex_unlock(&e->lock);
+
+	if (!error) {
+		error = device_flush(e->dev.origin);
+		if (error)
+			log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s",
+				  e->dev.origin->name, strerror(-error));
+	}
+
+	pthread_mutex_lock(&e->lock);
+	if (error && !e->flush.sticky_error)
+		flush_failed_locked(e, error);
+	list_splice_tail(&answered, &e->flush.current);
+	again = !list_empty(&e->flush.waiting);
+	e->flush.running = again;
+	pthread_mutex_unlock(&e->lock);
+	flush_answer(&answered, error);
+	if (again)
+		jobs_post(e, job);
+}
+
+void flush_origin_ok_locked(struct cwt *e)
+{
+	e->flush.sticky_error = 0;
+	(void)bypass_end_locked(e, CWT_BYPASS_ORIGIN_FLUSH);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Flush: fsync means the origin (I11).
+ *
+ * A flush covers what was answered before it was issued, so a request that comes while one is under way waits for the next; all that
+ * wait share one.  Flushes of the origin are serialized, and none is issued until a failure has been handled (E1).
+ *
+ * A failure is answered to all that wait, and from then on to every flush until `origin-ok` or a remount, since nobody knows which
+ * acknowledged bytes are gone; everything cached is dropped and the cache bypassed (E2).
+ */
+#ifndef CWT_ENGINE_FLUSH_H
+#define CWT_ENGINE_FLUSH_H
+
+#include "engine/request.h"
+
+void flush_begin(struct cwt_loop *loop, struct cwt_request *r);
+/* A failed flush of the origin, wherever it was issued. */
+void flush_failed_locked(struct cwt *e, int error);
+/* `origin-ok`. */
+void flush_origin_ok_locked(struct cwt *e);
+
+#endif

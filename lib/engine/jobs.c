@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine/jobs.h"
+
+#include <time.h>
+
+#include "engine/commit.h"
+#include "engine/engine.h"
+#include "engine/migration.h"
+
+static struct job *jobs_pop(struct jobs *jobs)
+{
+	struct list *n = list_pop(&jobs->queue);
+
+	return n ? list_entry(n, struct job, node) : NULL;
+}
+
+static void *job_thread(void *arg)
+{
+	struct cwt *e = arg;
+	struct jobs *jobs = &e->jobs;
+	struct job *job;
+
+	pthread_mutex_lock(&jobs->lock);
+	for (;;) {
+		job = jobs_pop(jobs);
+		if (job) {
+			pthread_mutex_unlock(&jobs->lock);
+			job->run(e, job);
+			pthread_mutex_lock(&jobs->lock);
+		} else if (jobs->stop) {
+			break;
+		} else {
+			pthread_cond_wait(&jobs->cond, &jobs->lock);
+		}
+	}
+	pthread_mutex_unlock(&jobs->lock);
+	return NULL;
+}
+
+static struct timespec deadline_after(uint32_t ms)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += ms / 1000;
+	ts.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (ts.tv_nsec >= 1000000000) {
+		ts.tv_sec++;
+		ts.tv_nsec -= 1000000000;
+	}
+	return ts;
+}
+
+/* Wakes every MARKS_STALE_MS: a bound on late clears, and cheap when there is nothing to do. */
+static void *commit_thread(void *arg)
+{
+	struct cwt *e = arg;
+	struct jobs *jobs = &e->jobs;
+
+	pthread_mutex_lock(&jobs->lock);
+	while (!jobs->stop) {
+		struct timespec deadline = deadline_after(MARKS_STALE_MS);
+
+		if (!jobs->commit_kicked)
+			pthread_cond_timedwait(&jobs->commit_cond, &jobs->lock, &deadline);
+		jobs->commit_kicked = false;
+		pthread_mutex_unlock(&jobs->lock);
+		bypass_log(e);
+		marks_write_stale(e);
+		if (engine_commit_due(e))
+			engine_commit_run(e, 0);
+		pthread_mutex_lock(&jobs->lock);
+	}
+	pthread_mutex_unlock(&jobs->lock);
+	return NULL;
+}
+
+int jobs_start(struct cwt *e)
+{
+	struct jobs *jobs = &e->jobs;
+	pthread_condattr_t attr;
+	int ret = 0;
+
+	pthread_mutex_init(&jobs->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&jobs->cond, &attr);
+	pthread_cond_init(&jobs->commit_cond, &attr);
+	pthread_condattr_destroy(&attr);
+	list_init(&jobs->queue);
+	jobs->commit_kicked = jobs->stop = jobs->have_commit_thread = false;
+	jobs->nr_threads = 0;
+	if (e->options.env.stepped)
+		return 0;
+	while (!ret && jobs->nr_threads < JOB_THREADS) {
+		ret = -pthread_create(&jobs->threads[jobs->nr_threads], NULL, job_thread, e);
+		if (!ret)
+			jobs->nr_threads++;
+	}
+	if (!ret)
+		ret = -pthread_create(&jobs->commit_thread, NULL, commit_thread, e);
+	if (!ret)
+		jobs->have_commit_thread = true;
+	else
+		jobs_stop(e);
+	return ret;
+}
+
+void jobs_stop(struct cwt *e)
+{
+	struct jobs *jobs = &e->jobs;
+
+	pthread_mutex_lock(&jobs->lock);
+	jobs->stop = true;
+	pthread_cond_broadcast(&jobs->cond);
+	pthread_cond_broadcast(&jobs->commit_cond);
+	pthread_mutex_unlock(&jobs->lock);
+	while (jobs->nr_threads)
+		pthread_join(jobs->threads[--jobs->nr_threads], NULL);
+	if (jobs->have_commit_thread)
+		pthread_join(jobs->commit_thread, NULL);
+	jobs->have_commit_thread = false;
+	while (jobs_step(e))
+		;
+	pthread_cond_destroy(&jobs->cond);
+	pthread_cond_destroy(&jobs->commit_cond);
+	pthread_mutex_destroy(&jobs->lock);
+}
+
+void jobs_post(struct cwt *e, struct job *job)
+{
+	struct jobs *jobs = &e->jobs;
+
+	pthread_mutex_lock(&jobs->lock);
+	list_add_tail(&jobs->queue, &job->node);
+	pthread_cond_signal(&jobs->cond);
+	pthread_mutex_unlock(&jobs->lock);
+}
+
+void jobs_kick_commit(struct cwt *e)
+{
+	struct jobs *jobs = &e->jobs;
+
+	pthread_mutex_lock(&jobs->lock);
+	jobs->commit_kicked = true;
+	pthread_cond_signal(&jobs->commit_cond);
+	pthread_mutex_unlock(&jobs->lock);
+}
+
+bool jobs_step(struct cwt *e)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&e->jobs.lock);
+	job = jobs_pop(&e->jobs);
+	pthread_mutex_unlock(&e->jobs.lock);
+	if (job)
+		job->run(e, job);
+	return job != NULL;
+}

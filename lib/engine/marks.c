@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine/marks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "engine/engine.h"
+#include "engine/migration.h"
+
+#define MARK_PAGE_BYTES (STORE_MARKS_PER_PAGE / 8)
+
+int marks_init(struct marks *m, uint32_t nr_cblocks)
+{
+	memset(m, 0, sizeof(*m));
+	pthread_mutex_init(&m->io_lock, NULL);
+	m->nr_pages = (uint32_t)div_round_up(nr_cblocks, STORE_MARKS_PER_PAGE);
+	m->bits = calloc(m->nr_pages, MARK_PAGE_BYTES);
+	m->urgent = calloc(m->nr_pages / 8 + 1, 1);
+	m->stale = calloc(m->nr_pages / 8 + 1, 1);
+	m->page = malloc(MARK_PAGE_BYTES);
+	if (m->bits && m->urgent && m->stale && m->page)
+		return 0;
+	marks_free(m);
+	return -ENOMEM;
+}
+
+void marks_free(struct marks *m)
+{
+	free(m->bits);
+	free(m->urgent);
+	free(m->stale);
+	free(m->page);
+	pthread_mutex_destroy(&m->io_lock);
+}
+
+size_t marks_bytes(const struct marks *m)
+{
+	return (size_t)m->nr_pages * MARK_PAGE_BYTES;
+}
+
+bool marks_test(const struct marks *m, cblock_t c)
+{
+	return bitmap_test(m->bits, c.v);
+}
+
+void marks_set(struct marks *m, cblock_t c)
+{
+	uint32_t page = c.v / STORE_MARKS_PER_PAGE;
+
+	if (bitmap_test(m->bits, c.v))
+		return;		/* visible, or its page is urgent already */
+	bitmap_set(m->bits, c.v);
+	if (!bitmap_test(m->urgent, page)) {
+		bitmap_set(m->urgent, page);
+		atomic_fetch_add(&m->nr_urgent, 1);
+	}
+}
+
+/*
+ * A bit that is cleared and set again before its page was written needs no write for itself, but the page may be urgent for
+ * others, and a set after this makes it urgent again: so nothing is lost by leaving the clear for later.
+ */
+void marks_clear(struct marks *m, cblock_t c)
+{
+	uint32_t page = c.v / STORE_MARKS_PER_PAGE;
+
+	if (!bitmap_test(m->bits, c.v))
+		return;
+	bitmap_clear(m->bits, c.v);
+	if (!bitmap_test(m->stale, page)) {
+		bitmap_set(m->stale, page);
+		m->nr_stale++;
+	}
+}
+
+/* Find a page in the bitmap at or after from.  Expects cwt.lock. */
+static bool next_page(const uint8_t *pages, uint32_t nr_pages, uint32_t *from)
+{
+	while (*from < nr_pages && !bitmap_test(pages, *from))
+		*from += pages[*from >> 3] ? 1 : 8 - (*from & 7);
+	return *from < nr_pages;
+}
+
+/* W5: a mark that is not visible protects nothing.  Everything is dropped, and no commit will say otherwise in this run. */
+static void marks_failed(struct cwt *e, uint32_t page, int err)
+{
+	pthread_mutex_lock(&e->lock);
+	e->stats.metadata_errors++;
+	if (!e->marks.failed) {
+		e->marks.failed = true;
+		e->commit.dead = true;
+		bypass_start_locked(e, CWT_BYPASS_METADATA, "busy marks page %u could not be written: %s", page, strerror(-err));
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* Write each page of the bitmap which, once. */
+static void marks_write(struct cwt *e, bool urgent_ones)
+{
+	struct marks *m = &e->marks;
+	uint32_t page = 0;
+
+	pthread_mutex_lock(&m->io_lock);
+	for (;; page++) {
+		bool was_urgent, found;
+		int err;
+
+		pthread_mutex_lock(&e->lock);
+		found = next_page(urgent_ones ? m->urgent : m->stale, m->nr_pages, &page);
+		if (found) {
+			memcpy(m->page, m->bits + (size_t)page * MARK_PAGE_BYTES, MARK_PAGE_BYTES);
+			was_urgent = bitmap_test(m->urgent, page);
+			bitmap_clear(m->urgent, page);
+			m->nr_stale -= bitmap_test(m->stale, page);
+			bitmap_clear(m->stale, page);
+		}
+		pthread_mutex_unlock(&e->lock);
+		if (!found)
+			break;
+		err = store_write_marks(e->store, page, m->page);
+		if (err)
+			marks_failed(e, page, err);
+		if (was_urgent)
+			atomic_fetch_sub(&m->nr_urgent, 1);
+	}
+	pthread_mutex_unlock(&m->io_lock);
+}
+
+void marks_write_urgent(struct cwt *e)
+{
+	if (marks_urgent(&e->marks))
+		marks_write(e, true);
+}
+
+void marks_write_stale(struct cwt *e)
+{
+	uint32_t nr_stale;
+
+	pthread_mutex_lock(&e->lock);
+	nr_stale = e->marks.nr_stale;
+	pthread_mutex_unlock(&e->lock);
+	if (nr_stale)
+		marks_write(e, false);
+}

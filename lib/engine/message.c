@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Messages: what a person or a script may tell a running engine. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "engine/commit.h"
+#include "engine/engine.h"
+#include "engine/flush.h"
+#include "engine/migration.h"
+
+static int message_origin_ok(struct cwt *e, const char *args, struct cwt_error *err)
+{
+	(void)args;
+	(void)err;
+	pthread_mutex_lock(&e->lock);
+	flush_origin_ok_locked(e);
+	pthread_mutex_unlock(&e->lock);
+	return 0;
+}
+
+static int bypass_end(struct cwt *e, enum cwt_bypass why, struct cwt_error *err)
+{
+	char reason[sizeof(e->bypass_reason)];
+	int ret;
+
+	pthread_mutex_lock(&e->lock);
+	ret = bypass_end_locked(e, why);
+	memcpy(reason, e->bypass_reason, sizeof(reason));
+	pthread_mutex_unlock(&e->lock);
+	if (ret)
+		error_set(err, ret, "the cache is bypassed for another reason: %s", reason);
+	return ret;
+}
+
+static int message_cache_ok(struct cwt *e, const char *args, struct cwt_error *err)
+{
+	(void)args;
+	return bypass_end(e, CWT_BYPASS_CACHE_ERRORS, err);
+}
+
+static int message_bypass(struct cwt *e, const char *args, struct cwt_error *err)
+{
+	if (!strcmp(args, "off"))
+		return bypass_end(e, CWT_BYPASS_MESSAGE, err);
+	if (strcmp(args, "on"))
+		return error_set(err, -EINVAL, "bypass: '%s' is neither on nor off", args);
+	pthread_mutex_lock(&e->lock);
+	bypass_start_locked(e, CWT_BYPASS_MESSAGE, "by message");
+	pthread_mutex_unlock(&e->lock);
+	return 0;
+}
+
+static int message_commit(struct cwt *e, const char *args, struct cwt_error *err)
+{
+	int ret = engine_commit_run(e, 0);
+
+	(void)args;
+	return ret ? error_set(err, ret, "commit: %s", strerror(-ret)) : 0;
+}
+
+static int message_drop(struct cwt *e, const char *args, struct cwt_error *err)
+{
+	(void)args;
+	(void)err;
+	pthread_mutex_lock(&e->lock);
+	drop_all_locked(e);
+	pthread_mutex_unlock(&e->lock);
+	return 0;
+}
+
+static void invalidate_block_locked(struct cwt *e, oblock_t o)
+{
+	cblock_t c = map_lookup(&e->map, o);
+	struct cell *cell = cell_find(&e->cells, o);
+
+	if (!cblock_is_none(c))
+		cblock_remove_locked(e, c, REMOVAL_INVALIDATION);
+	if (cell && cell->fill)
+		cell->fill->void_it = true;
+}
+
+static int message_invalidate(struct cwt *e, const char *args, struct cwt_error *err)
+{
+	unsigned long long offset, len;
+	uint64_t end;
+	char rest;
+
+	if (sscanf(args, "%llu %llu %c", &offset, &len, &rest) != 2)
+		return error_set(err, -EINVAL, "invalidate: '%s' is not OFFSET LENGTH in bytes", args);
+	if (offset >= e->origin_size || !len)
+		return 0;
+	end = offset + MIN((uint64_t)len, e->origin_size - offset);
+	for (uint64_t o = offset >> e->block_shift; o <= (end - 1) >> e->block_shift; o++) {
+		pthread_mutex_lock(&e->lock);
+		invalidate_block_locked(e, OBLOCK(o));
+		pthread_mutex_unlock(&e->lock);
+	}
+	return 0;
+}
+
+static const struct {
+	const char *key;
+	bool has_args;
+	int (*run)(struct cwt *e, const char *args, struct cwt_error *err);
+} messages[] = {
+	{ "origin-ok", false, message_origin_ok },
+	{ "cache-ok", false, message_cache_ok },
+	{ "bypass", true, message_bypass },
+	{ "commit", false, message_commit },
+	{ "drop", false, message_drop },
+	{ "invalidate", true, message_invalidate },
+};
+
+int cwt_message(struct cwt *e, const char *text, struct cwt_error *err)
+{
+	size_t len = strcspn(text, " \t\n");
+	char args[128];
+
+	snprintf(args, sizeof(args), "%s", text + len + strspn(text + len, " \t\n"));
+	args[strcspn(args, "\n")] = '\0';
+	for (unsigned i = 0; i < ARRAY_SIZE(messages); i++) {
+		if (strlen(messages[i].key) != len || memcmp(messages[i].key, text, len))
+			continue;
+		if (!messages[i].has_args && args[0])
+			return error_set(err, -EINVAL, "%s: takes no value, found '%s'", messages[i].key, args);
+		return messages[i].run(e, args, err);
+	}
+	return error_set(err, -EINVAL, "message '%.*s': not known (origin-ok, cache-ok, bypass on|off, commit, drop, "
+			 "invalidate OFFSET LENGTH)", (int)MIN(len, 64), text);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A commit, from the copies of the changed pages to the second superblock copy.  The states are in store_internal.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/log.h"
+#include "metadata/store_internal.h"
+
+_Static_assert(STORE_ENTRIES_PER_PAGE == MAPPING_ENTRIES, "a page of the seam is a page on disk");
+
+static void chunk_free(struct commit_chunk *chunk)
+{
+	if (chunk)
+		free(chunk->bytes);
+	free(chunk);
+}
+
+static struct commit_chunk *chunk_alloc(uint32_t nr_pages)
+{
+	struct commit_chunk *chunk = malloc(sizeof(*chunk));
+
+	if (!chunk)
+		return NULL;
+	chunk->bytes = malloc((size_t)nr_pages * PAGE_BYTES);
+	if (!chunk->bytes) {
+		free(chunk);
+		return NULL;
+	}
+	return chunk;
+}
+
+int commit_init(struct store *s)
+{
+	struct commit *c = &s->commit;
+
+	c->chunks = calloc(div_round_up(s->nr_pages, CHUNK_PAGES), sizeof(*c->chunks));
+	if (!c->chunks)
+		return -ENOMEM;
+	c->chunks[0] = chunk_alloc(MIN(s->nr_pages, CHUNK_PAGES));
+	if (!c->chunks[0])
+		return -ENOMEM;
+	c->nr_chunks = 1;
+	return 0;
+}
+
+void commit_destroy(struct store *s)
+{
+	struct commit *c = &s->commit;
+
+	for (uint32_t i = 0; i < c->nr_chunks; i++)
+		chunk_free(c->chunks[i]);
+	free(c->chunks);
+}
+
+static uint32_t *copy_page(const struct commit *c, uint32_t i)
+{
+	return &c->chunks[i / CHUNK_PAGES]->page[i % CHUNK_PAGES];
+}
+
+static uint8_t *copy_bytes(const struct commit *c, uint32_t i)
+{
+	return c->chunks[i / CHUNK_PAGES]->bytes[i % CHUNK_PAGES];
+}
+
+/* The attempt is over, whichever way. */
+static void commit_end(struct store *s)
+{
+	struct commit *c = &s->commit;
+
+	for (uint32_t i = 0; i < c->nr; i++)
+		s->pages[*copy_page(c, i)] &= (uint8_t)~PAGE_COPIED;
+	while (c->nr_chunks > 1)
+		chunk_free(c->chunks[--c->nr_chunks]);
+	c->nr = c->at = 0;
+	c->state = STATE_IDLE;
+}
+
+void store_commit_begin(struct store *s, unsigned flags)
+{
+	struct commit *c = &s->commit;
+
+	cwt_assert(c->state <= STATE_FIRST);		/* a superblock that was issued has to run to its end */
+	cwt_assert(!(s->sb.state & STATE_CLEAN));	/* S1: nothing follows the clean mark */
+	commit_end(s);
+	c->flags = flags & COMMIT_CLEAN ? flags | COMMIT_FLUSH : flags;
+	c->next = s->sb;
+	c->next.generation++;
+	c->state = STATE_COLLECTING;
+	s->may_load = false;
+}
+
+/* The slot that does not hold the committed version (C4). */
+static int other_slot(const struct store *s, uint32_t page)
+{
+	bool slot = s->pages[page] & PAGE_SLOT;
+
+	return s->pages[page] & PAGE_COMMITTED ? !slot : slot;
+}
+
+int store_commit_page(struct store *s, uint32_t page, const struct store_entry *entries)
+{
+	struct commit *c = &s->commit;
+	uint8_t *bytes;
+
+	if (store_commit_outcome_unknown(s))
+		return -EROFS;
+	cwt_assert(c->state == STATE_COLLECTING);
+	cwt_assert(page < s->nr_pages);
+	cwt_assert(!(s->pages[page] & PAGE_COPIED));
+	if (c->nr == c->nr_chunks * CHUNK_PAGES) {
+		struct commit_chunk *chunk = chunk_alloc(CHUNK_PAGES);
+
+		if (!chunk) {
+			commit_end(s);
+			return -ENOMEM;
+		}
+		c->chunks[c->nr_chunks++] = chunk;
+	}
+	*copy_page(c, c->nr) = page;
+	bytes = copy_bytes(c, c->nr++);
+	s->pages[page] |= PAGE_COPIED;
+	memset(bytes, 0, PAGE_BYTES);
+	for (uint32_t i = 0; i < mapping_nr_entries(s->sb.nr_cblocks, page); i++) {
+		if (entries[i].oblock.v == BLOCK_NONE)
+			continue;
+		mapping_put(bytes, i, &(struct mapping){ .oblock = entries[i].oblock.v, .flags = MAPPING_FLAG_MAPPED,
+							 .hint = entries[i].hint });
+	}
+	return 0;
+}
+
+static int write_copy(struct store *s, uint32_t i)
+{
+	struct commit *c = &s->commit;
+	uint32_t page = *copy_page(c, i);
+	uint8_t *bytes = copy_bytes(c, i);
+	struct page_header h = { .type = PAGE_MAPPING, .generation = c->next.generation };
+
+	h.number = mapping_slot_page(superblock_region(&s->sb, REGION_MAPPING), page, other_slot(s, page));
+	memcpy(h.uuid, s->sb.uuid, UUID_BYTES);
+	page_seal(bytes, PAGE_BYTES, &h);
+	if (s->pages[page] & PAGE_COMMITTED)
+		c->next.set_digest ^= s->checksums[page];
+	c->next.set_digest ^= page_checksum(bytes);
+	if (!(s->pages[page] & PAGE_STALE)) {
+		s->pages[page] |= PAGE_STALE;	/* until the end is good; a failed write may have arrived */
+		s->nr_stale++;
+	}
+	return device_write(s->dev.metadata, h.number * PAGE_BYTES, bytes, PAGE_BYTES);
+}
+
+/* Chosen by what the copies hold: the one without the newest generation first (C5). */
+static int first_copy(const struct store *s)
+{
+	return s->copy_generation[1] > s->copy_generation[0] ? 0 : 1;
+}
+
+static int write_superblock(struct store *s, int copy)
+{
+	uint8_t sector[SECTOR_BYTES];
+
+	superblock_encode(&s->commit.next, copy, sector);
+	return device_write(s->dev.metadata, superblock_page(copy) * PAGE_BYTES, sector, sizeof(sector));
+}
+
+static int take_times(struct store *s)
+{
+	struct device_identity id;
+	int ret = device_identity(s->dev.origin, &id);
+
+	if (!ret)
+		fingerprint_take(&s->commit.next, device_info(s->dev.origin), &id);
+	return ret;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* Everything but the pages and the times, which steps fill in. */
+static void commit_close_collection(struct store *s)
+{
+	struct commit *c = &s->commit;
+	uint32_t nr_stale_held = 0;
+
+	for (uint32_t i = 0; i < c->nr; i++)
+		nr_stale_held += !!(s->pages[*copy_page(c, i)] & PAGE_STALE);
+	cwt_assert(nr_stale_held == s->nr_stale);
+	c->next.commit_time_ns = now_ns();
+	c->next.state = c->flags & COMMIT_CLEAN ? c->next.state | STATE_CLEAN : c->next.state & ~STATE_CLEAN;
+}
+
+static int state_act(struct store *s)
+{
+	struct commit *c = &s->commit;
+
+	switch (c->state) {
+	case STATE_TIMES:
+		return take_times(s);
+	case STATE_PAGES:
+		return write_copy(s, c->at++);
+	case STATE_FIRST:
+		return write_superblock(s, first_copy(s));
+	case STATE_SECOND:
+		return write_superblock(s, !first_copy(s));
+	default:
+		return device_flush(s->dev.metadata);
+	}
+}
+
+static bool state_applies(const struct commit *c, enum commit_state state)
+{
+	switch (state) {
+	case STATE_TIMES:
+		return c->flags & COMMIT_CLEAN;
+	case STATE_PAGES:
+		return c->at < c->nr;
+	case STATE_PAGES_FLUSH: case STATE_FIRST_FLUSH: case STATE_SECOND_FLUSH:
+		return c->flags & COMMIT_FLUSH;
+	default:
+		return true;
+	}
+}
+
+static enum commit_state state_after(const struct commit *c)
+{
+	enum commit_state state = c->state == STATE_PAGES ? STATE_PAGES : c->state + 1;
+
+	while (!state_applies(c, state))
+		state++;
+	return state;
+}
+
+/* C6: only now do the slots toggle. */
+static void commit_succeeded(struct store *s)
+{
+	struct commit *c = &s->commit;
+
+	for (uint32_t i = 0; i < c->nr; i++) {
+		uint32_t page = *copy_page(c, i);
+
+		s->checksums[page] = page_checksum(copy_bytes(c, i));
+		s->pages[page] = (uint8_t)(PAGE_COMMITTED | PAGE_COPIED | other_slot(s, page));
+	}
+	s->nr_stale = 0;
+	s->sb = c->next;
+	atomic_store(&s->generation, s->sb.generation);
+	s->copy_generation[0] = s->copy_generation[1] = s->sb.generation;
+	commit_end(s);
+}
+
+static void commit_failed(struct store *s, int error)
+{
+	bool unknown = s->commit.state >= STATE_FIRST;
+
+	log_error("%s: commit %llu failed: %s; %s", s->dev.metadata->name, (unsigned long long)s->commit.next.generation,
+		  strerror(-error), unknown ? "its outcome is not known" : "it is void");
+	if (unknown)
+		atomic_store(&s->outcome_unknown, true);
+	commit_end(s);
+}
+
+int store_commit_step(struct store *s)
+{
+	struct commit *c = &s->commit;
+	int ret;
+
+	if (store_commit_outcome_unknown(s))
+		return -EROFS;
+	cwt_assert(c->state != STATE_IDLE);
+	if (c->state == STATE_COLLECTING) {
+		commit_close_collection(s);
+		c->state = state_after(c);
+	}
+	ret = state_act(s);
+	if (ret) {
+		commit_failed(s, ret);
+		return ret;
+	}
+	c->state = state_after(c);
+	if (c->state != STATE_COMMITTED)
+		return 1;
+	commit_succeeded(s);
+	return 0;
+}
+
+int commit_run(struct store *s)
+{
+	int ret;
+
+	do
+		ret = store_commit_step(s);
+	while (ret > 0);
+	return ret;
+}
+
+bool store_commit_outcome_unknown(const struct store *s)
+{
+	return atomic_load(&s->outcome_unknown);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "metadata/reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bits.h"
+
+#define SCAN_PAGES 128u		/* mapping pages per read: with two slots each, 1 MiB */
+
+static void superblock_copy_read(struct device *metadata, int copy, struct superblock_pair *pair)
+{
+	uint64_t offset = superblock_page(copy) * PAGE_BYTES;
+	uint8_t sector[SECTOR_BYTES];
+	int ret;
+
+	if (offset + SECTOR_BYTES > device_info(metadata)->size_bytes) {
+		pair->verdict[copy] = PAGE_FOREIGN;
+		return;
+	}
+	ret = device_read(metadata, offset, sector, sizeof(sector));
+	if (ret) {
+		pair->verdict[copy] = PAGE_UNREADABLE;
+		pair->error = ret;
+		return;
+	}
+	pair->verdict[copy] = superblock_decode(sector, copy, &pair->sb[copy]);
+	pair->formatting |= formatting_verify(sector, copy);
+}
+
+void superblock_pair_read(struct device *metadata, struct superblock_pair *pair)
+{
+	memset(pair, 0, sizeof(*pair));
+	pair->newest = -1;
+	for (int i = 0; i < SUPERBLOCK_COPIES; i++) {
+		superblock_copy_read(metadata, i, pair);
+		if (pair->verdict[i] == PAGE_OK &&
+		    (pair->newest < 0 || pair->sb[i].generation > pair->sb[pair->newest].generation))
+			pair->newest = i;
+	}
+}
+
+static bool pair_has(const struct superblock_pair *pair, enum page_verdict verdict)
+{
+	return pair->verdict[0] == verdict || pair->verdict[1] == verdict;
+}
+
+int superblock_pair_choose(struct device *metadata, const struct superblock_pair *pair, bool for_writing, struct superblock *sb,
+			   struct cwt_error *err)
+{
+	const char *name = metadata->name;
+
+	if (pair->newest >= 0) {
+		*sb = pair->sb[pair->newest];
+		return superblock_check(sb, device_info(metadata)->size_bytes, for_writing, name, err);
+	}
+	if (pair->formatting)
+		return error_set(err, -EINVAL, "%s: formatting of this metadata was begun and not finished (format it again, or "
+				 "--reset)", name);
+	if (pair_has(pair, PAGE_BROKEN))
+		return error_set(err, -EINVAL, "%s: the metadata is damaged: neither copy of its superblock verifies (--reset drops "
+				 "the cached contents and starts cold)", name);
+	if (pair_has(pair, PAGE_UNREADABLE))
+		return error_set(err, pair->error, "%s: the metadata cannot be read: %s (check the disk; or another --metadata)",
+				 name, strerror(-pair->error));
+	if (pair->verdict[0] == PAGE_ZERO)
+		return error_set(err, -EINVAL, "%s: the metadata is blank (format it first)", name);
+	return error_set(err, -EINVAL, "%s: not a metadata of cachewtfs: its magic is not there (give another --metadata path)",
+			 name);
+}
+
+int reader_is_blank(struct device *dev, bool *blank)
+{
+	uint64_t len = MIN(device_info(dev)->size_bytes, BLANK_PROBE_BYTES);
+	uint8_t *buf = malloc(len ? len : 1);
+	int ret;
+
+	if (!buf)
+		return -ENOMEM;
+	ret = device_read(dev, 0, buf, len);
+	if (!ret)
+		*blank = bytes_are_zero(buf, len);
+	free(buf);
+	return ret;
+}
+
+/* Part of a device whose large read failed: find out which pages can be read. */
+static void read_page_by_page(struct device *metadata, uint64_t offset, uint8_t *buf, uint32_t nr, bool *unreadable)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		unreadable[i] = device_read(metadata, offset + (uint64_t)i * PAGE_BYTES, buf + (size_t)i * PAGE_BYTES,
+					    PAGE_BYTES) != 0;
+}
+
+static struct slot slot_judge(const struct superblock *sb, const uint8_t *bytes, uint64_t number)
+{
+	struct page_header h;
+	enum page_verdict v = page_verify(bytes, PAGE_BYTES, PAGE_MAPPING, number, &h);
+	struct slot slot = { .state = v == PAGE_ZERO ? SLOT_EMPTY : SLOT_ROTTEN };
+
+	if (v != PAGE_OK || memcmp(h.uuid, sb->uuid, UUID_BYTES))
+		return slot;
+	slot.generation = h.generation;
+	slot.checksum = page_checksum(bytes);
+	if (h.generation > sb->generation)
+		slot.state = SLOT_UNFINISHED;
+	else if (h.generation < sb->floor_generation)
+		slot.state = SLOT_VOID;
+	else
+		slot.state = SLOT_COMMITTED;
+	return slot;
+}
+
+static int newest_committed(const struct slot slot[2])
+{
+	bool has0 = slot[0].state == SLOT_COMMITTED, has1 = slot[1].state == SLOT_COMMITTED;
+
+	if (has0 && has1)
+		return slot[1].generation > slot[0].generation;
+	return has0 ? 0 : has1 ? 1 : -1;
+}
+
+static int scan_one(const struct superblock *sb, const struct region *region, uint32_t number, const uint8_t *bytes,
+		    const bool *unreadable, scan_fn *fn, void *ctx)
+{
+	struct scan_page page = { .number = number };
+
+	for (int i = 0; i < 2; i++) {
+		if (unreadable[i])
+			page.slot[i].state = SLOT_UNREADABLE;
+		else
+			page.slot[i] = slot_judge(sb, bytes + i * PAGE_BYTES, mapping_slot_page(region, number, i));
+	}
+	page.valid = newest_committed(page.slot);
+	if (page.valid >= 0)
+		page.bytes = bytes + page.valid * PAGE_BYTES;
+	return fn(ctx, &page);
+}
+
+int mapping_scan(struct device *metadata, const struct superblock *sb, scan_fn *fn, void *ctx)
+{
+	const struct region *region = superblock_region(sb, REGION_MAPPING);
+	uint32_t nr_pages = (uint32_t)nr_mapping_pages_of(sb->nr_cblocks);
+	bool unreadable[2 * SCAN_PAGES];
+	uint8_t *buf = malloc(2 * SCAN_PAGES * PAGE_BYTES);
+	int ret = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	for (uint32_t first = 0; first < nr_pages && !ret; first += SCAN_PAGES) {
+		uint32_t nr = MIN(nr_pages - first, SCAN_PAGES);
+		uint64_t offset = mapping_slot_page(region, first, 0) * PAGE_BYTES;
+
+		memset(unreadable, 0, sizeof(unreadable));
+		if (device_read(metadata, offset, buf, (size_t)nr * 2 * PAGE_BYTES))
+			read_page_by_page(metadata, offset, buf, 2 * nr, unreadable);
+		for (uint32_t i = 0; i < nr && !ret; i++)
+			ret = scan_one(sb, region, first + i, buf + (size_t)i * 2 * PAGE_BYTES, unreadable + 2 * i, fn, ctx);
+	}
+	free(buf);
+	return ret;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The one reader of a metadata: superblock copies, mapping pages, the cache's label.  The store opens with it, check and dump
+ * report with it; so they cannot differ about what a metadata says.  Reads only.
+ *
+ * Context: any thread that may block.  Memory: one buffer of a MiB while scanning.
+ */
+#ifndef CWT_METADATA_READER_H
+#define CWT_METADATA_READER_H
+
+#include "device/device.h"
+#include "metadata/format.h"
+
+/* This much of a store must read as zeros for it to be blank: every common file system and partition table lies within. */
+#define BLANK_PROBE_BYTES (1u << 20)
+
+struct superblock_pair {
+	enum page_verdict verdict[SUPERBLOCK_COPIES];
+	struct superblock sb[SUPERBLOCK_COPIES];	/* where the verdict is PAGE_OK */
+	bool formatting;	/* a copy says that a format was begun and not finished */
+	int newest;		/* the copy to believe (R3); -1: none verifies */
+	int error;		/* of an unreadable copy */
+};
+
+void superblock_pair_read(struct device *metadata, struct superblock_pair *pair);
+
+/*
+ * The pair's newest superblock, checked (superblock_check).  -EINVAL: blank, foreign, broken, unfinished or unknown; -EIO ...: both
+ * copies unreadable.  err has the line.
+ */
+int superblock_pair_choose(struct device *metadata, const struct superblock_pair *pair, bool for_writing, struct superblock *sb,
+			   struct cwt_error *err);
+
+/* Do the first BLANK_PROBE_BYTES, or all where there are fewer, read as zeros? */
+int reader_is_blank(struct device *dev, bool *blank);
+
+/*
+ * What a slot of a mapping page is, judged by the superblock:
+ *
+ *	EMPTY		zeros
+ *	COMMITTED	verifies, generation from the floor to the superblock's
+ *	VOID		verifies, generation below the floor: dropped
+ *	UNFINISHED	verifies, generation above the superblock's: of a commit that did not end
+ *	ROTTEN		anything else: torn, overwritten, of another metadata
+ *	UNREADABLE	the device gave an error
+ */
+enum slot_state { SLOT_EMPTY, SLOT_COMMITTED, SLOT_VOID, SLOT_UNFINISHED, SLOT_ROTTEN, SLOT_UNREADABLE };
+
+struct slot {
+	enum slot_state state;
+	uint64_t generation;	/* not for EMPTY, ROTTEN, UNREADABLE */
+	uint64_t checksum;	/* likewise */
+};
+
+struct scan_page {
+	uint32_t number;	/* of the mapping page: its first cblock is number * MAPPING_ENTRIES */
+	struct slot slot[2];
+	int valid;		/* the newest committed slot; -1: none, the page maps nothing */
+	const uint8_t *bytes;	/* the valid slot's, verified; NULL if none.  Until the callback returns */
+};
+
+/* A non-zero return stops the scan and is returned. */
+typedef int scan_fn(void *ctx, const struct scan_page *page);
+
+/* Every mapping page in order, by large reads.  Device errors make slots UNREADABLE; -ENOMEM. */
+int mapping_scan(struct device *metadata, const struct superblock *sb, scan_fn *fn, void *ctx);
+
+#endif

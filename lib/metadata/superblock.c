@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The superblock: its bytes, its region table, and whether its values make sense. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "metadata/format.h"
+#include "metadata/format_disk.h"
+
+/* 4 MiB: an origin of 1 TiB has 256 Ki regions, nine pages of marks. */
+#define REGION_SHIFT_DEFAULT 22u
+#define REGION_SHIFT_MAX 62u
+#define BUSY_MARKS_PER_PAGE (PAGE_BYTES * 8u)
+
+static void places_encode(const struct place *p, struct disk_place *d)
+{
+	for (int i = 0; i < PLACES; i++) {
+		put_le64(d[i].dev, p[i].dev);
+		put_le64(d[i].ino, p[i].ino);
+		put_le64(d[i].rdev, p[i].rdev);
+		put_le64(d[i].birth_ns, p[i].birth_ns);
+	}
+}
+
+static void places_decode(const struct disk_place *d, struct place *p)
+{
+	for (int i = 0; i < PLACES; i++)
+		p[i] = (struct place){ .dev = get_le64(d[i].dev), .ino = get_le64(d[i].ino),
+				       .rdev = get_le64(d[i].rdev), .birth_ns = get_le64(d[i].birth_ns) };
+}
+
+static void regions_encode(const struct region *r, uint32_t nr, struct disk_region *d)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		put_le64(d[i].offset_bytes, r[i].offset_bytes);
+		put_le64(d[i].len_bytes, r[i].len_bytes);
+		put_le32(d[i].kind, r[i].kind);
+		put_le32(d[i].flags, r[i].flags);
+	}
+}
+
+static void regions_decode(const struct disk_region *d, struct region *r)
+{
+	for (uint32_t i = 0; i < REGIONS_MAX; i++)
+		r[i] = (struct region){ .offset_bytes = get_le64(d[i].offset_bytes), .len_bytes = get_le64(d[i].len_bytes),
+					.kind = get_le32(d[i].kind), .flags = get_le32(d[i].flags) };
+}
+
+void superblock_encode(const struct superblock *sb, int copy, uint8_t sector[SECTOR_BYTES])
+{
+	struct disk_superblock *d = (struct disk_superblock *)sector;
+	struct page_header h = { .type = PAGE_SUPERBLOCK, .number = superblock_page(copy), .generation = sb->generation };
+
+	cwt_assert(sb->nr_regions <= REGIONS_MAX);
+	memset(d, 0, sizeof(*d));
+	put_le32(d->version, sb->version);
+	put_le32(d->state, sb->state);
+	put_le64(d->compat, sb->compat);
+	put_le64(d->ro_compat, sb->ro_compat);
+	put_le64(d->incompat, sb->incompat);
+	put_le32(d->block_size_bytes, sb->block_size_bytes);
+	put_le32(d->nr_cblocks, sb->nr_cblocks);
+	put_le64(d->origin_size_bytes, sb->origin_size_bytes);
+	put_le64(d->set_digest, sb->set_digest);
+	put_le64(d->floor_generation, sb->floor_generation);
+	put_le64(d->session, sb->session);
+	put_le64(d->old_session, sb->old_session);
+	put_le64(d->boot_id[0], sb->boot_id[0]);
+	put_le64(d->boot_id[1], sb->boot_id[1]);
+	put_le64(d->commit_time_ns, (uint64_t)sb->commit_time_ns);
+	put_le64(d->origin_mtime_ns, (uint64_t)sb->origin_mtime_ns);
+	put_le64(d->origin_ctime_ns, (uint64_t)sb->origin_ctime_ns);
+	put_le32(d->origin_kind, sb->origin_kind);
+	put_le32(d->region_shift, sb->region_shift);
+	places_encode(sb->places, d->places);
+	regions_encode(sb->regions, sb->nr_regions, d->regions);
+	put_le32(d->nr_regions, sb->nr_regions);
+	memcpy(h.uuid, sb->uuid, UUID_BYTES);
+	page_seal(sector, SECTOR_BYTES, &h);
+}
+
+enum page_verdict superblock_decode(const uint8_t sector[SECTOR_BYTES], int copy, struct superblock *sb)
+{
+	const struct disk_superblock *d = (const struct disk_superblock *)sector;
+	struct page_header h;
+	enum page_verdict v = page_verify(sector, SECTOR_BYTES, PAGE_SUPERBLOCK, superblock_page(copy), &h);
+
+	if (v != PAGE_OK)
+		return v;
+	memset(sb, 0, sizeof(*sb));
+	sb->generation = h.generation;
+	memcpy(sb->uuid, h.uuid, UUID_BYTES);
+	sb->version = get_le32(d->version);
+	sb->state = get_le32(d->state);
+	sb->compat = get_le64(d->compat);
+	sb->ro_compat = get_le64(d->ro_compat);
+	sb->incompat = get_le64(d->incompat);
+	sb->block_size_bytes = get_le32(d->block_size_bytes);
+	sb->nr_cblocks = get_le32(d->nr_cblocks);
+	sb->origin_size_bytes = get_le64(d->origin_size_bytes);
+	sb->set_digest = get_le64(d->set_digest);
+	sb->floor_generation = get_le64(d->floor_generation);
+	sb->session = get_le64(d->session);
+	sb->old_session = get_le64(d->old_session);
+	sb->boot_id[0] = get_le64(d->boot_id[0]);
+	sb->boot_id[1] = get_le64(d->boot_id[1]);
+	sb->commit_time_ns = (int64_t)get_le64(d->commit_time_ns);
+	sb->origin_mtime_ns = (int64_t)get_le64(d->origin_mtime_ns);
+	sb->origin_ctime_ns = (int64_t)get_le64(d->origin_ctime_ns);
+	sb->origin_kind = get_le32(d->origin_kind);
+	sb->region_shift = get_le32(d->region_shift);
+	places_decode(d->places, sb->places);
+	regions_decode(d->regions, sb->regions);
+	sb->nr_regions = get_le32(d->nr_regions);
+	return PAGE_OK;
+}
+
+void formatting_encode(int copy, uint8_t sector[SECTOR_BYTES])
+{
+	memset(sector, 0, SECTOR_BYTES);
+	page_seal(sector, SECTOR_BYTES, &(struct page_header){ .type = PAGE_FORMATTING, .number = superblock_page(copy) });
+}
+
+bool formatting_verify(const uint8_t sector[SECTOR_BYTES], int copy)
+{
+	return page_verify(sector, SECTOR_BYTES, PAGE_FORMATTING, superblock_page(copy), NULL) == PAGE_OK;
+}
+
+uint64_t nr_oblocks_of(uint64_t origin_size_bytes, uint32_t block_size_bytes)
+{
+	return div_round_up(origin_size_bytes, block_size_bytes);
+}
+
+/* One page more than the bits need: reserved for the time of the last write to the origin. */
+uint64_t nr_busy_pages_of(uint32_t nr_cblocks)
+{
+	return div_round_up(nr_cblocks, BUSY_MARKS_PER_PAGE) + 1;
+}
+
+uint64_t nr_region_mark_pages_of(uint64_t origin_size_bytes, uint32_t region_shift)
+{
+	return div_round_up(div_round_up(origin_size_bytes, 1ull << region_shift), REGION_MARKS_PER_PAGE);
+}
+
+uint32_t region_shift_default(uint32_t block_size_bytes)
+{
+	return MAX(REGION_SHIFT_DEFAULT, log2_of(block_size_bytes));
+}
+
+static uint64_t region_add(struct superblock *sb, uint64_t offset, uint64_t nr_pages, enum region_kind kind)
+{
+	cwt_assert(sb->nr_regions < REGIONS_MAX);
+	sb->regions[sb->nr_regions++] = (struct region){ .offset_bytes = offset, .len_bytes = nr_pages * PAGE_BYTES,
+							 .kind = kind, .flags = REGION_REQUIRED };
+	return round_up_to(offset + nr_pages * PAGE_BYTES, REGION_ALIGN_BYTES);
+}
+
+uint64_t superblock_lay_out(struct superblock *sb)
+{
+	uint64_t at = (uint64_t)RUNTIME_PAGE * PAGE_BYTES;
+
+	sb->nr_regions = 0;
+	at = region_add(sb, at, 1, REGION_RUNTIME);
+	at = region_add(sb, at, nr_busy_pages_of(sb->nr_cblocks), REGION_BUSY_MARKS);
+	at = region_add(sb, at, nr_region_mark_pages_of(sb->origin_size_bytes, sb->region_shift), REGION_REGION_MARKS);
+	return region_add(sb, at, 2 * nr_mapping_pages_of(sb->nr_cblocks), REGION_MAPPING);
+}
+
+const struct region *superblock_region(const struct superblock *sb, enum region_kind kind)
+{
+	for (uint32_t i = 0; i < sb->nr_regions; i++)
+		if (sb->regions[i].kind == kind)
+			return &sb->regions[i];
+	return NULL;
+}
+
+static int features_check(const struct superblock *sb, bool for_writing, const char *name, struct cwt_error *err)
+{
+	if (sb->version != FORMAT_VERSION)
+		return error_set(err, -EINVAL, "%s: metadata format %u, this program knows %u (use the program that made it, "
+				 "or --reset to drop the cached contents)", name, sb->version, FORMAT_VERSION);
+	if (sb->incompat & ~(uint64_t)INCOMPAT_KNOWN)
+		return error_set(err, -EINVAL, "%s: the metadata has incompatible features 0x%llx unknown to this program "
+				 "(use a newer one, or --reset to drop the cached contents)", name,
+				 (unsigned long long)(sb->incompat & ~(uint64_t)INCOMPAT_KNOWN));
+	if (for_writing && sb->ro_compat & ~(uint64_t)RO_COMPAT_KNOWN)
+		return error_set(err, -EINVAL, "%s: the metadata has features 0x%llx that this program can only read, and it has "
+				 "to write (use a newer one, or --reset to drop the cached contents)", name,
+				 (unsigned long long)(sb->ro_compat & ~(uint64_t)RO_COMPAT_KNOWN));
+	return 0;
+}
+
+static bool geometry_is_sane(const struct superblock *sb)
+{
+	return is_power_of_2(sb->block_size_bytes) && sb->block_size_bytes >= BLOCK_SIZE_MIN &&
+	       sb->block_size_bytes <= BLOCK_SIZE_MAX && sb->nr_cblocks && sb->nr_cblocks <= BLOCK_MAX &&
+	       sb->origin_size_bytes && nr_oblocks_of(sb->origin_size_bytes, sb->block_size_bytes) <= BLOCK_MAX &&
+	       sb->region_shift >= log2_of(sb->block_size_bytes) && sb->region_shift <= REGION_SHIFT_MAX &&
+	       sb->generation && sb->floor_generation <= sb->generation + 1;
+}
+
+static bool regions_overlap(const struct region *a, const struct region *b)
+{
+	return a->offset_bytes < b->offset_bytes + b->len_bytes && b->offset_bytes < a->offset_bytes + a->len_bytes;
+}
+
+/* Each in its place: whole pages behind the superblocks, apart from each other; sums cannot overflow. */
+static bool regions_are_placed(const struct superblock *sb)
+{
+	if (sb->nr_regions > REGIONS_MAX)
+		return false;
+	for (uint32_t i = 0; i < sb->nr_regions; i++) {
+		const struct region *r = &sb->regions[i];
+
+		if (r->offset_bytes % REGION_ALIGN_BYTES || r->len_bytes % PAGE_BYTES ||
+		    r->offset_bytes < SUPERBLOCK_COPIES * REGION_ALIGN_BYTES || r->offset_bytes > INT64_MAX ||
+		    r->len_bytes > INT64_MAX)
+			return false;
+		for (uint32_t j = 0; j < i; j++)
+			if (regions_overlap(r, &sb->regions[j]) || r->kind == sb->regions[j].kind)
+				return false;
+	}
+	return true;
+}
+
+static bool region_has(const struct superblock *sb, enum region_kind kind, uint64_t nr_pages)
+{
+	const struct region *r = superblock_region(sb, kind);
+
+	return r && r->len_bytes / PAGE_BYTES >= nr_pages;
+}
+
+static bool regions_suffice(const struct superblock *sb)
+{
+	return region_has(sb, REGION_RUNTIME, 1) &&
+	       superblock_region(sb, REGION_RUNTIME)->offset_bytes == (uint64_t)RUNTIME_PAGE * PAGE_BYTES &&
+	       region_has(sb, REGION_BUSY_MARKS, nr_busy_pages_of(sb->nr_cblocks)) &&
+	       region_has(sb, REGION_REGION_MARKS, nr_region_mark_pages_of(sb->origin_size_bytes, sb->region_shift)) &&
+	       region_has(sb, REGION_MAPPING, 2 * nr_mapping_pages_of(sb->nr_cblocks));
+}
+
+int superblock_check(const struct superblock *sb, uint64_t metadata_size_bytes, bool for_writing, const char *name,
+		     struct cwt_error *err)
+{
+	int ret = features_check(sb, for_writing, name, err);
+
+	if (ret)
+		return ret;
+	if (!geometry_is_sane(sb) || !regions_are_placed(sb) || !regions_suffice(sb))
+		return error_set(err, -EINVAL, "%s: the metadata's superblock verifies, but its values make no sense (--reset drops "
+				 "the cached contents and starts cold)", name);
+	for (uint32_t i = 0; i < sb->nr_regions; i++) {
+		const struct region *r = &sb->regions[i];
+
+		if ((r->kind < REGION_RUNTIME || r->kind > REGION_MAPPING) && r->flags & REGION_REQUIRED)
+			return error_set(err, -EINVAL, "%s: the metadata has a required region of kind %u unknown to this program "
+					 "(use a newer one, or --reset to drop the cached contents)", name, r->kind);
+		if (r->offset_bytes + r->len_bytes > metadata_size_bytes)
+			return error_set(err, -EINVAL, "%s: the metadata is truncated: %llu bytes, its regions need %llu (remove the "
+					 "file to start cold)", name, (unsigned long long)metadata_size_bytes,
+					 (unsigned long long)(r->offset_bytes + r->len_bytes));
+	}
+	return 0;
+}

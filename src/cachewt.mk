@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The tool.  All but main() is a convenience library, so that unit tests reach the pure parts.
+noinst_LTLIBRARIES += src/libcachewttool.la
+src_libcachewttool_la_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JSON_CFLAGS)
+src_libcachewttool_la_SOURCES = src/cachewt_control.c src/cachewt_control.h src/cachewt_message.c \
+	src/cachewt_stats.c src/cachewt_stats.h src/cachewt_status.c src/cachewt_tool.c src/cachewt_tool.h src/cachewt_wait.c
+src_libcachewttool_la_LIBADD = lib/libcachewt-internal.la $(JSON_LIBS) $(GLIB_LIBS)
+
+bin_PROGRAMS += src/cachewt
+src_cachewt_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+src_cachewt_SOURCES = src/cachewt.c
+src_cachewt_LDADD = src/libcachewttool.la

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cachewt wait: poll a mount until it answers (--ready), or until no request is in flight (--idle). */
+#include <errno.h>
+
+#include "cachewt_control.h"
+#include "cachewt_stats.h"
+#include "cachewt_tool.h"
+
+#define POLL_INTERVAL_US (50 * 1000)
+
+/* Errors that a mount which is only coming, or coming back, gives: others will not go away by waiting. */
+static bool may_come(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ENOTCONN || error == -ECONNABORTED;
+}
+
+/* 1: it holds; 0: not yet; < 0: it never will, see err. */
+static int ready_now(const char *mount, struct cwt_error *err)
+{
+	char *text;
+	int error = control_read(mount, "status", &text, err);
+
+	if (error)
+		return may_come(error) ? 0 : error;
+	g_free(text);
+	return 1;
+}
+
+static int idle_now(const char *mount, struct cwt_error *err)
+{
+	struct stats stats;
+	int error = stats_read(mount, &stats, err);
+
+	return error ? error : stats.value[STATS_IN_FLIGHT] == 0;
+}
+
+/* timeout_us < 0: for ever. */
+static int wait_for(const char *mount, bool ready, gint64 timeout_us)
+{
+	gint64 start_us = g_get_monotonic_time();
+	struct cwt_error err;
+	int state;
+
+	for (;;) {
+		state = ready ? ready_now(mount, &err) : idle_now(mount, &err);
+		if (state > 0)
+			return TOOL_OK;
+		if (state < 0)
+			return tool_fail("%s", err.text);
+		if (timeout_us >= 0 && g_get_monotonic_time() - start_us >= timeout_us)
+			return tool_fail("%s: not %s after %g s (cachewt status %s says more)", mount, ready ? "ready" : "idle",
+					 (double)timeout_us / G_USEC_PER_SEC, mount);
+		g_usleep(POLL_INTERVAL_US);
+	}
+}
+
+static int wait_run(const struct subcommand *sub, int argc, char **argv)
+{
+	gboolean ready = FALSE, idle = FALSE;
+	double timeout_s = -1;
+	const GOptionEntry entries[] = {
+		{ "ready", 0, 0, G_OPTION_ARG_NONE, &ready, "Until the mount answers", NULL },
+		{ "idle", 0, 0, G_OPTION_ARG_NONE, &idle, "Until no request is in flight", NULL },
+		{ "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &timeout_s, "Give up after this time (default: never)", "SECONDS" },
+		{ 0 },
+	};
+	char **args = tool_parse(sub, argc, argv, entries);
+	int status;
+
+	if (!args)
+		return TOOL_USAGE;
+	if (ready == idle)
+		status = tool_usage(sub, "give one of --ready and --idle");
+	else if (timeout_s != -1 && !(timeout_s >= 0 && timeout_s <= 1e9))
+		status = tool_usage(sub, "--timeout: %g is not within 0 to 1000000000 seconds", timeout_s);
+	else
+		status = wait_for(args[0], ready, timeout_s < 0 ? -1 : (gint64)(timeout_s * G_USEC_PER_SEC));
+	g_strfreev(args);
+	return status;
+}
+
+const struct subcommand cmd_wait = {
+	.name = "wait", .args = "MOUNT", .nr_args_min = 1, .nr_args_max = 1,
+	.summary = "Wait until a mount is ready or idle",
+	.help = "--ready also waits for a mount that is not there yet.  --idle is a look at one moment: a request may come after it.\n",
+	.run = wait_run,
+};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See control.h. */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/log.h"
+#include "control.h"
+#include "status_text.h"
+#include "tree.h"
+
+/* An open control file; fi->fh points to it. */
+struct handle {
+	pthread_mutex_t lock;	/* protects text: a message changes it */
+	char *text;
+};
+
+struct message {
+	struct job job;
+	struct handle *handle;
+	size_t size;		/* of the write, for its answer */
+	char text[CONTROL_MESSAGE_MAX + 1];
+};
+
+static struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
+static char *content(const struct server *server, uint64_t ino)
+{
+	struct cwt_status status;
+
+	if (ino == INO_CONTROL)
+		return g_strdup("");
+	cwt_get_status(server->cwt, &status);
+	return ino == INO_STATUS ? status_text(&status) : status_json(&status);
+}
+
+size_t control_size(const struct server *server, uint64_t ino)
+{
+	char *text = content(server, ino);
+	size_t len = strlen(text);
+
+	g_free(text);
+	return len;
+}
+
+void control_open(struct server *server, fuse_req_t req, uint64_t ino, struct fuse_file_info *fi)
+{
+	struct handle *handle = g_new0(struct handle, 1);
+
+	pthread_mutex_init(&handle->lock, NULL);
+	handle->text = content(server, ino);
+	fi->fh = (uintptr_t)handle;
+	fi->direct_io = 1;	/* read to the end of what is there, whatever its size was said to be */
+	atomic_fetch_add(&server->nr_handles, 1);
+	if (fuse_reply_open(req, fi) == -ENOENT) {	/* interrupted: there will be no release */
+		control_release(fi);
+		atomic_fetch_sub(&server->nr_handles, 1);
+	}
+}
+
+void control_release(struct fuse_file_info *fi)
+{
+	struct handle *handle = handle_of(fi);
+
+	pthread_mutex_destroy(&handle->lock);
+	g_free(handle->text);
+	g_free(handle);
+}
+
+void control_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct handle *handle = handle_of(fi);
+	size_t len;
+
+	pthread_mutex_lock(&handle->lock);
+	len = strlen(handle->text);
+	if ((uint64_t)offset >= len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, handle->text + offset, MIN(size, len - (size_t)offset));
+	pthread_mutex_unlock(&handle->lock);
+}
+
+/* Message context.  The handle lives until the answer: the kernel holds the file meanwhile. */
+static void run_message(struct job *job)
+{
+	struct message *message = container_of(job, struct message, job);
+	struct cwt_error why = { "" };
+	int err = cwt_message(job->server->cwt, message->text, &why);
+	char *answer = err ? g_strdup_printf("%s\n", why.text) : g_strdup("ok\n");
+
+	if (err)
+		log_warning("message \"%s\": %s", message->text, *why.text ? why.text : strerror(-err));
+	else
+		log_info("message \"%s\": done", message->text);
+	pthread_mutex_lock(&message->handle->lock);
+	g_free(message->handle->text);
+	message->handle->text = answer;
+	pthread_mutex_unlock(&message->handle->lock);
+	if (err)
+		fuse_reply_err(job->req, -err);
+	else
+		fuse_reply_write(job->req, message->size);
+	g_free(message);
+}
+
+void control_write(struct server *server, fuse_req_t req, uint64_t ino, const char *data, size_t size, struct fuse_file_info *fi)
+{
+	struct message *message;
+
+	if (ino != INO_CONTROL) {
+		fuse_reply_err(req, EPERM);
+		return;
+	}
+	if (size > CONTROL_MESSAGE_MAX || memchr(data, '\0', size)) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	message = g_new0(struct message, 1);
+	message->job = (struct job){ run_message, server, req };
+	message->handle = handle_of(fi);
+	message->size = size;
+	memcpy(message->text, data, size);
+	g_strchomp(message->text);
+	g_thread_pool_push(server->messages, message, NULL);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See loop.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "loop.h"
+
+/* What the threads wait for at the start; protected by loops->lock. */
+enum gate { GATE_CLOSED, GATE_RUN, GATE_ABORT };
+
+struct loop {
+	struct loops *loops;
+	struct server *server;
+	pthread_t thread;
+	struct cwt_loop *cwt_loop;
+	struct pool pool;
+	struct slot *received;		/* of the request that is being handled; NULL when its handler has taken it */
+	unsigned in_flight;
+	int epoll_fd;
+	int error;			/* of the start */
+	bool opened;			/* the start has ended, well or with error; protected by loops->lock */
+};
+
+struct loops {
+	struct server *server;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum gate gate;
+	int fuse_fd;
+	unsigned nr;			/* threads that exist */
+	struct loop loop[CWT_LOOPS_MAX];
+};
+
+static __thread struct loop *current;
+
+/*
+ * ------------------------------------------------------------------ for the handlers
+ */
+static struct slot *take_received(void)
+{
+	struct slot *slot = current->received;
+
+	cwt_assert(slot);
+	current->received = NULL;
+	return slot;
+}
+
+struct slot *loop_slot(size_t len)
+{
+	struct slot *slot = len <= SLOT_SMALL_BYTES ? pool_get_small(&current->pool) : NULL;
+
+	return slot ? slot : take_received();
+}
+
+/* While large slots are plenty, not copying is faster; when they are not, they are what lets us receive. */
+struct slot *loop_slot_of_write(const char **data, size_t len)
+{
+	struct pool *pool = &current->pool;
+	struct slot *slot = NULL;
+
+	if (len <= SLOT_SMALL_BYTES && pool->nr_large_free < pool->nr_large / 2)
+		slot = pool_get_small(pool);
+	if (!slot)
+		return take_received();
+	memcpy(slot_payload(slot), *data, len);
+	*data = slot_payload(slot);
+	return slot;
+}
+
+void loop_submit(struct slot *slot)
+{
+	current->in_flight++;
+	cwt_submit(current->cwt_loop, &slot->request);
+}
+
+void loop_finish(struct slot *slot)
+{
+	cwt_assert(current->in_flight > 0);
+	current->in_flight--;
+	pool_put(&current->pool, slot);
+}
+
+/*
+ * ------------------------------------------------------------------ a turn
+ */
+enum received { RECEIVED_ALL, RECEIVED_SOME, RECEIVED_NO_SLOT, RECEIVED_END };
+
+/* One request.  Returns RECEIVED_SOME: there may be more. */
+static enum received receive_one(struct loop *loop)
+{
+	struct slot *slot = pool_get_large(&loop->pool);
+	struct fuse_buf buf = { 0 };
+	ssize_t n;
+	int error;
+
+	if (!slot)
+		return RECEIVED_NO_SLOT;
+	n = read(loop->loops->fuse_fd, slot_receive(slot), RECEIVE_BYTES);
+	error = errno;
+	if (n > 0) {
+		buf.mem = slot_receive(slot);
+		buf.size = (size_t)n;
+		loop->received = slot;
+		fuse_session_process_buf(loop->server->session, &buf);
+		slot = loop->received;
+		loop->received = NULL;
+	}
+	if (slot)
+		pool_put(&loop->pool, slot);
+	if (n > 0 || error == EINTR || error == ENOENT)	/* ENOENT: its sender gave up meanwhile */
+		return RECEIVED_SOME;
+	if (n < 0 && error == EAGAIN)
+		return RECEIVED_ALL;
+	if (n < 0 && error != ENODEV)
+		log_error("receive: %s; the mount ends", strerror(error));
+	return RECEIVED_END;
+}
+
+static enum received receive(struct loop *loop, int *did)
+{
+	enum received received = RECEIVED_SOME;
+
+	for (unsigned n = 0; n < TURN_REQUESTS && received == RECEIVED_SOME; n++) {
+		received = receive_one(loop);
+		*did += received == RECEIVED_SOME;
+	}
+	return received;
+}
+
+/* Without a slot the FUSE descriptor is of no use now: answers free slots, and they come from the engine. */
+static void wait_for_engine(struct loop *loop, bool or_stop)
+{
+	struct pollfd fds[] = {
+		{ .fd = cwt_loop_fd(loop->cwt_loop), .events = POLLIN },
+		{ .fd = loop->server->stop_fd, .events = POLLIN },
+	};
+
+	poll(fds, or_stop ? 2 : 1, -1);
+}
+
+static void serve(struct loop *loop)
+{
+	struct epoll_event event;
+	bool receiving = true;
+
+	while (receiving || loop->in_flight) {
+		/* Seen before receiving: what the kernel had queued until the stop is still received, once. */
+		bool last = atomic_load_explicit(&loop->server->stopping, memory_order_relaxed);
+		enum received received = RECEIVED_ALL;
+		int did = 0;
+
+		if (receiving)
+			received = receive(loop, &did);
+		if (received == RECEIVED_END) {
+			fuse_session_exit(loop->server->session);	/* libfuse need not complain of answers that come late */
+			server_ended(loop->server);
+		}
+		if (received == RECEIVED_END || last)
+			receiving = false;
+		did += cwt_loop_turn(loop->cwt_loop);
+		if (did)
+			continue;
+		if (!receiving || received == RECEIVED_NO_SLOT)
+			wait_for_engine(loop, receiving);
+		else
+			epoll_wait(loop->epoll_fd, &event, 1, -1);
+	}
+}
+
+/*
+ * ------------------------------------------------------------------ start and end
+ */
+static int watch(int epoll_fd, int fd, uint32_t flags)
+{
+	struct epoll_event event = { .events = EPOLLIN | flags, .data.fd = fd };
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static int loop_open(struct loop *loop)
+{
+	int err = cwt_loop_open(loop->server->cwt, &loop->cwt_loop);
+
+	if (err)
+		return err;
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	err = loop->epoll_fd < 0 ? -errno : watch(loop->epoll_fd, cwt_loop_fd(loop->cwt_loop), 0);
+	if (!err)
+		err = watch(loop->epoll_fd, loop->server->stop_fd, 0);
+	if (err)
+		cwt_loop_close(loop->cwt_loop);
+	if (err && loop->epoll_fd >= 0)
+		close(loop->epoll_fd);
+	return err;
+}
+
+/* Say how the start went; wait until there is something to serve.  false: there will be nothing. */
+static bool pass_gate(struct loop *loop, int error)
+{
+	struct loops *loops = loop->loops;
+	enum gate gate;
+
+	pthread_mutex_lock(&loops->lock);
+	loop->error = error;
+	loop->opened = true;
+	pthread_cond_broadcast(&loops->changed);
+	while (!error && loops->gate == GATE_CLOSED)
+		pthread_cond_wait(&loops->changed, &loops->lock);
+	gate = loops->gate;
+	pthread_mutex_unlock(&loops->lock);
+	return !error && gate == GATE_RUN;
+}
+
+static void *loop_main(void *arg)
+{
+	struct loop *loop = arg;
+	int err = loop_open(loop);
+
+	current = loop;
+	if (pass_gate(loop, err)) {
+		err = watch(loop->epoll_fd, loop->loops->fuse_fd, EPOLLEXCLUSIVE);
+		if (err) {
+			log_error("epoll: %s; the mount ends", strerror(-err));
+			server_ended(loop->server);
+		} else {
+			serve(loop);
+		}
+		err = 0;
+	}
+	if (!err) {
+		cwt_loop_close(loop->cwt_loop);
+		close(loop->epoll_fd);
+	}
+	return NULL;
+}
+
+static int loop_start(struct loops *loops, struct loop *loop, unsigned nr_loops)
+{
+	int err = pool_open(&loop->pool, nr_loops);
+
+	loop->loops = loops;
+	loop->server = loops->server;
+	if (!err)
+		err = -pthread_create(&loop->thread, NULL, loop_main, loop);
+	if (err) {
+		pool_close(&loop->pool);
+		return err;
+	}
+	pthread_mutex_lock(&loops->lock);
+	while (!loop->opened)
+		pthread_cond_wait(&loops->changed, &loops->lock);
+	err = loop->error;
+	pthread_mutex_unlock(&loops->lock);
+	if (err) {
+		pthread_join(loop->thread, NULL);
+		pool_close(&loop->pool);
+	}
+	return err;
+}
+
+int loops_start(struct server *server, unsigned nr, struct loops **out, struct cwt_error *err)
+{
+	struct loops *loops = g_new0(struct loops, 1);
+	int error = 0;
+
+	loops->server = server;
+	pthread_mutex_init(&loops->lock, NULL);
+	pthread_cond_init(&loops->changed, NULL);
+	while (loops->nr < nr && !error) {
+		error = loop_start(loops, &loops->loop[loops->nr], nr);
+		if (!error)
+			loops->nr++;
+	}
+	if (!loops->nr) {
+		loops_join(loops);
+		return error_set(err, error, "loop: %s (raise fs.aio-max-nr, or the limits of memory and open files)",
+				 strerror(-error));
+	}
+	if (error)
+		log_warning("only %u of %u loops could be started: %s", loops->nr, nr, strerror(-error));
+	*out = loops;
+	return 0;
+}
+
+static void open_gate(struct loops *loops, enum gate gate)
+{
+	pthread_mutex_lock(&loops->lock);
+	if (loops->gate == GATE_CLOSED)
+		loops->gate = gate;
+	pthread_cond_broadcast(&loops->changed);
+	pthread_mutex_unlock(&loops->lock);
+}
+
+void loops_run(struct loops *loops, int fuse_fd)
+{
+	loops->fuse_fd = fuse_fd;
+	open_gate(loops, GATE_RUN);
+}
+
+void loops_join(struct loops *loops)
+{
+	open_gate(loops, GATE_ABORT);
+	for (unsigned n = 0; n < loops->nr; n++) {
+		pthread_join(loops->loop[n].thread, NULL);
+		pool_close(&loops->loop[n].pool);
+	}
+	pthread_cond_destroy(&loops->changed);
+	pthread_mutex_destroy(&loops->lock);
+	g_free(loops);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cachewtfs: mount an image through the block cache.
+ *
+ * Start: parse, resolve paths (relative ones need our directory), fork (AIO contexts and threads do not survive it); then, in
+ * the child, engine, loops, mount.  The parent waits for the outcome and exits with it.
+ * Stop: a signal, or an unmount by somebody else; what is in flight is answered, then the engine commits and marks itself clean.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon.h"
+#include "loop.h"
+#include "mount_table.h"
+#include "mountpoint.h"
+#include "paths.h"
+#include "report.h"
+#include "server.h"
+#include "session.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+#define EXIT_USAGE 2
+#define WAIT_STOPPING_MS 60000		/* for an owner that says it is about to end */
+#define GRACE_MS 2000			/* for one that was just unmounted and could not say so yet */
+#define GRACE_STEP_US 50000
+#define THREAD_STACK_BYTES (1u << 20)	/* what mlockall() pins for each thread */
+
+struct program {
+	struct options options;
+	struct paths paths;
+	struct server server;
+	struct loops *loops;
+	int signal_fd;
+	int report;			/* to the parent; -1 in the foreground */
+	bool dead_mount;		/* lies on the mountpoint */
+	dev_t mount_dev;		/* of our mount; 0: not known */
+};
+
+/*
+ * ------------------------------------------------------------------ start
+ */
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct cwt_config config_of(const struct program *p)
+{
+	const struct options *o = &p->options;
+
+	return (struct cwt_config){
+		.origin_path = p->paths.origin,
+		.cache_path = p->paths.cache,
+		.metadata_path = p->paths.metadata,
+		.cache_size_bytes = paths_new_cache_size(o, &p->paths),
+		.block_size_bytes = o->block_size_bytes,
+		.mode = o->mode,
+		.policy = o->policy,
+		.commit_interval_ms = o->commit_interval_ms,
+		.read_only = o->read_only,
+		.trust_origin = o->trust_origin,
+		.reset = o->reset,
+		.wait_stopping_ms = WAIT_STOPPING_MS,
+		.faults = (const char *const *)o->faults,
+	};
+}
+
+/*
+ * Open the engine.  umount(8) returns before the daemon has even heard of it: an owner that is not to be seen in the mount
+ * table may be one that ends just now, so it gets a moment.  One that is to be seen is refused at once.
+ */
+static int open_engine(struct program *p, struct cwt_error *err)
+{
+	uint64_t give_up_ms = now_ms() + GRACE_MS;
+
+	for (;;) {
+		bool wait = now_ms() < give_up_ms && !mount_is_visible(MOUNT_TYPE, p->paths.origin);
+		struct cwt_config config;
+		int ret = paths_choose_pair(&p->options, &p->paths, err);
+
+		if (ret)
+			return ret;
+		if (p->paths.pair == 1 || !wait) {
+			config = config_of(p);
+			ret = cwt_open(&config, &p->server.cwt, err);
+			if (ret != -EBUSY || !wait)
+				return ret;
+		}
+		usleep(GRACE_STEP_US);
+	}
+}
+
+/* For threads made from now on, the engine's too. */
+static void prepare_threads(void)
+{
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+	pthread_setattr_default_np(&attr);
+	pthread_attr_destroy(&attr);
+	/* We may be what the kernel needs in order to free memory: do not wait for ourselves. */
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
+		log_debug("PR_SET_IO_FLUSHER: %s: swap or a file system on the image may wait for itself when memory is short",
+			  strerror(errno));
+}
+
+static void block_signals(struct program *p)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (p->report < 0)
+		sigaddset(&set, SIGHUP);
+	else
+		signal(SIGHUP, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Last of all: what is there now stays.  Never MCL_FUTURE: a later thread could not start. */
+static void lock_memory(void)
+{
+	if (mlockall(MCL_CURRENT))
+		log_line(geteuid() ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+			 "mlockall: %s: the buffers may be swapped out (raise the limit of locked memory)", strerror(errno));
+}
+
+static int write_pidfile(const char *path, struct cwt_error *err)
+{
+	char *text = g_strdup_printf("%ld\n", (long)getpid());
+	GError *error = NULL;
+	int ret = 0;
+
+	if (path && !g_file_set_contents(path, text, -1, &error)) {
+		ret = error_set(err, -EIO, "--pidfile %s: %s (give a path that can be written)", path, error->message);
+		g_error_free(error);
+	}
+	g_free(text);
+	return ret;
+}
+
+enum event { EVENT_READY, EVENT_ENDED, EVENT_SIGNAL };
+
+/* ready: wait for EVENT_READY too. */
+static enum event wait_for_event(struct program *p, bool ready)
+{
+	struct pollfd fds[] = {
+		{ .fd = p->signal_fd, .events = POLLIN },
+		{ .fd = p->server.event_fd, .events = POLLIN },
+	};
+	struct signalfd_siginfo info;
+	uint64_t count;
+	ssize_t n;
+
+	for (;;) {
+		if (atomic_load(&p->server.ended))
+			return EVENT_ENDED;
+		if (ready && atomic_load(&p->server.ready))
+			return EVENT_READY;
+		n = read(p->signal_fd, &info, sizeof(info));
+		if (n == (ssize_t)sizeof(info)) {
+			log_info("%s: stopping", strsignal((int)info.ssi_signo));
+			return EVENT_SIGNAL;
+		}
+		poll(fds, 2, -1);
+		n = read(p->server.event_fd, &count, sizeof(count));
+	}
+}
+
+static int mount_and_serve(struct program *p, struct cwt_error *err)
+{
+	struct stat st;
+	int fuse_fd, ret = session_mount(&p->server, &p->paths, &fuse_fd, err);
+
+	if (ret)
+		return ret;
+	loops_run(p->loops, fuse_fd);
+	if (wait_for_event(p, true) != EVENT_READY)
+		return error_set(err, -EINTR, "%s: the mount ended before it was ready (start again)", p->paths.mountpoint);
+	if (!stat(p->paths.mountpoint, &st))
+		p->mount_dev = st.st_dev;
+	return write_pidfile(p->paths.pidfile, err);
+}
+
+/*
+ * ------------------------------------------------------------------ stop
+ */
+static volatile sig_atomic_t nr_signals;
+
+static void exit_at_second(int signo)
+{
+	(void)signo;
+	if (++nr_signals >= 2)
+		_exit(1);	/* a crash, and as safe as one */
+}
+
+static void watch_second_signal(struct program *p, enum event event)
+{
+	struct sigaction action = { .sa_handler = exit_at_second, .sa_flags = SA_RESTART };
+	sigset_t set;
+
+	nr_signals = event == EVENT_SIGNAL;
+	close(p->signal_fd);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Somebody may have mounted over us: that is not ours to unmount. */
+static bool is_our_mount(const struct program *p)
+{
+	struct stat st;
+
+	return !p->mount_dev || (!stat(p->paths.mountpoint, &st) && st.st_dev == p->mount_dev);
+}
+
+/* While the loops still serve: the kernel may have questions. */
+static void unmount(struct program *p)
+{
+	unsigned nr_handles = atomic_load(&p->server.nr_handles);
+	int ret;
+
+	if (!is_our_mount(p)) {
+		log_warning("%s: something else is mounted over this mount; it is left there", p->paths.mountpoint);
+		return;
+	}
+	if (nr_handles)
+		log_warning("%u open file%s in %s (a loop device counts as one): from now on they fail", nr_handles,
+			    nr_handles == 1 ? "" : "s", p->paths.mountpoint);
+	ret = mountpoint_unmount(p->paths.mountpoint, nr_handles != 0);
+	if (ret == -EBUSY && !nr_handles) {
+		log_warning("%s is in use (somebody's working directory): it is detached", p->paths.mountpoint);
+		ret = mountpoint_unmount(p->paths.mountpoint, true);
+	}
+	if (ret && !atomic_load(&p->server.ended))
+		log_error("%s: cannot unmount: %s (fusermount3 -u)", p->paths.mountpoint, strerror(-ret));
+}
+
+/* Undo everything that was done, in reverse; the order of an orderly stop too. */
+static int close_all(struct program *p)
+{
+	int ret = 0;
+
+	if (p->server.session && !atomic_load(&p->server.ended))
+		unmount(p);
+	server_stop_loops(&p->server);
+	if (p->loops)
+		loops_join(p->loops);
+	server_close(&p->server);
+	if (p->server.cwt)
+		ret = cwt_close(p->server.cwt);
+	session_close(&p->server);
+	return ret;
+}
+
+/* Everything after the fork.  The exit status. */
+static int serve(struct program *p)
+{
+	const struct options *o = &p->options;
+	struct cwt_error err = { "" };
+	enum event event;
+	unsigned nr_loops;
+	int ret;
+
+	block_signals(p);
+	prepare_threads();
+	ret = server_open(&p->server, o, &err);
+	if (!ret)
+		ret = open_engine(p, &err);
+	if (!ret && p->dead_mount)
+		ret = mountpoint_detach_dead(p->paths.mountpoint, &err);
+	if (!ret) {
+		p->server.size_bytes = cwt_size_bytes(p->server.cwt);
+		p->server.block_size_bytes = cwt_block_size_bytes(p->server.cwt);
+		nr_loops = o->loops ? o->loops : cwt_loops_advised(p->server.cwt);
+		ret = loops_start(&p->server, nr_loops, &p->loops, &err);
+	}
+	if (!ret)
+		ret = mount_and_serve(p, &err);
+	if (ret) {
+		close_all(p);
+		daemon_failed(p->report, err.text);
+		return EXIT_FAILURE;
+	}
+	log_info("%s is mounted on %s: %s", p->paths.origin, p->paths.mountpoint, cwt_start_reason(p->server.cwt));
+	lock_memory();
+	daemon_ready(p->report);
+
+	event = wait_for_event(p, false);
+	watch_second_signal(p, event);
+	cwt_stopping(p->server.cwt);
+	ret = close_all(p);
+	if (p->paths.pidfile)
+		unlink(p->paths.pidfile);
+	if (ret)
+		log_error("the stop was not clean: %s; the next start decides what of the cache is good", strerror(-ret));
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/*
+ * ------------------------------------------------------------------ command line
+ */
+static void print_help(void)
+{
+	char *help = options_help();
+
+	fputs(help, stdout);
+	g_free(help);
+}
+
+/* Before the fork.  The exit status; -1: go on. */
+static int prepare(struct program *p, int argc, char **argv, struct cwt_error *err)
+{
+	if (options_parse(argc, argv, &p->options, err))
+		return EXIT_USAGE;
+	if (p->options.action == OPTIONS_HELP) {
+		print_help();
+		return EXIT_SUCCESS;
+	}
+	if (p->options.action == OPTIONS_VERSION) {
+		printf("cachewtfs %s (libfuse %s)\n", cwt_version(), fuse_pkgversion());
+		return EXIT_SUCCESS;
+	}
+	if (paths_resolve(&p->options, &p->paths, err) || mountpoint_check(p->paths.mountpoint, &p->dead_mount, err))
+		return EXIT_FAILURE;
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	static struct program program = { .report = -1 };
+	struct cwt_error err = { "" };
+	int status;
+
+	daemon_open_standard_fds();
+	g_set_prgname("cachewtfs");
+	status = prepare(&program, argc, argv, &err);
+	if (status < 0 && !program.options.foreground && daemon_fork(&program.report, &err))
+		status = EXIT_FAILURE;
+	if (status < 0) {
+		if (chdir("/"))
+			log_debug("chdir: %s", strerror(errno));
+		report_open(program.options.name, program.options.foreground, program.options.debug);
+		status = serve(&program);
+	} else if (status != EXIT_SUCCESS) {
+		fprintf(stderr, "cachewtfs: %s\n", err.text);
+	}
+	paths_free(&program.paths);
+	options_free(&program.options);
+	return status;
+}

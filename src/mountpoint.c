@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See mountpoint.h. */
+#include <errno.h>
+#include <glib.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "mount_table.h"
+#include "mountpoint.h"
+
+int mountpoint_check(const char *path, bool *dead, struct cwt_error *err)
+{
+	struct stat st;
+	int error = stat(path, &st) ? errno : 0;
+	char *type = mount_type_at(path);
+	bool ours = type && !strcmp(type, MOUNT_TYPE);
+	int ret = 0;
+
+	*dead = ours && error == ENOTCONN;
+	if (error == ENOTCONN && !ours)
+		ret = error_set(err, -error, "%s: the dead mount of a %s lies there (detach it: fusermount3 -u)", path,
+				type ? type : "file system");
+	else if (error && !*dead)
+		ret = error_set(err, -error, "%s: %s (give a directory that you may enter as MOUNTPOINT)", path, strerror(error));
+	else if (ours && !*dead)
+		ret = error_set(err, -EBUSY, "%s: another cachewtfs is mounted there (unmount it, or give another MOUNTPOINT)", path);
+	g_free(type);
+	return ret;
+}
+
+static int run_fusermount(const char *path, bool lazy)
+{
+	char *argv[] = { "fusermount3", "-q", "-u", lazy ? "-z" : "--", lazy ? "--" : (char *)path, lazy ? (char *)path : NULL, NULL };
+	posix_spawnattr_t attr;
+	sigset_t none;
+	int status = 1, err;
+	pid_t child;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	err = posix_spawnp(&child, argv[0], NULL, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	if (err)
+		return -err;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return status == 0 ? 0 : -EBUSY;
+}
+
+int mountpoint_unmount(const char *path, bool lazy)
+{
+	if (geteuid())
+		return run_fusermount(path, lazy);
+	return umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) ? -errno : 0;
+}
+
+int mountpoint_detach_dead(const char *path, struct cwt_error *err)
+{
+	int ret = mountpoint_unmount(path, true);
+
+	if (ret)
+		return error_set(err, ret, "%s: the dead mount of a cachewtfs lies there and cannot be detached: %s "
+				 "(detach it: fusermount3 -u)", path, strerror(-ret));
+	log_warning("%s: detached the dead mount of a cachewtfs that has ended", path);
+	return 0;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The image's data path: what the kernel asks, as requests of the engine.  A handler fills the request in a slot and submits
+ * it; done(), on the same thread, answers and gives the slot back.  Control files are handed to control.c.
+ */
+#include <errno.h>
+#include <linux/falloc.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "control.h"
+#include "loop.h"
+#include "ops.h"
+#include "tree.h"
+
+#define MAX_BACKGROUND 128u		/* asynchronous requests that the kernel sends at once */
+
+/* Linux 6.2; a kernel that does not know it ignores it and sends one write of a file at a time. */
+#ifndef FOPEN_PARALLEL_DIRECT_WRITES
+#define FOPEN_PARALLEL_DIRECT_WRITES (1 << 6)
+#endif
+
+/*
+ * Wanted: asynchronous direct I/O, for the queue depth of AIO, io_uring and loop devices.  Not wanted, though libfuse has them on:
+ * ATOMIC_O_TRUNC (`> image` would be taken for a success), AUTO_INVAL_DATA and splice.
+ */
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	conn->want = conn->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS);
+	conn->max_write = SLOT_LARGE_BYTES;
+	conn->max_readahead = MIN(conn->max_readahead, SLOT_LARGE_BYTES);
+	conn->max_background = MAX_BACKGROUND;
+	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
+	server_ready(userdata);
+}
+
+/*
+ * ------------------------------------------------------------------ open, release
+ */
+
+/* libfuse has no field for parallel direct writes before 3.15: the kernel's own answer. */
+static void open_image(struct server *server, fuse_req_t req, const struct fuse_file_info *fi)
+{
+	struct fuse_open_out out = { .open_flags = FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE | FOPEN_PARALLEL_DIRECT_WRITES };
+
+	if (server->options->read_only && (fi->flags & O_ACCMODE) != O_RDONLY) {
+		fuse_reply_err(req, EROFS);
+		return;
+	}
+	atomic_fetch_add(&server->nr_handles, 1);
+	if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) == -ENOENT)
+		atomic_fetch_sub(&server->nr_handles, 1);	/* interrupted: there will be no release */
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct server *server = fuse_req_userdata(req);
+
+	if (ino == INO_IMAGE)
+		open_image(server, req, fi);
+	else
+		control_open(server, req, ino, fi);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct server *server = fuse_req_userdata(req);
+
+	if (ino != INO_IMAGE)
+		control_release(fi);
+	atomic_fetch_sub(&server->nr_handles, 1);
+	fuse_reply_err(req, 0);
+}
+
+/*
+ * ------------------------------------------------------------------ read, write
+ */
+static struct slot *slot_of(struct cwt_request *request)
+{
+	return container_of(request, struct slot, request);
+}
+
+static void read_done(struct cwt_request *request)
+{
+	struct slot *slot = slot_of(request);
+
+	if (request->result < 0)
+		fuse_reply_err(slot->req, (int)-request->result);
+	else
+		fuse_reply_buf(slot->req, slot_payload(slot), (size_t)request->result);
+	loop_finish(slot);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct slot *slot;
+
+	if (ino != INO_IMAGE) {
+		control_read(req, size, offset, fi);
+		return;
+	}
+	size = MIN(size, SLOT_LARGE_BYTES);
+	slot = loop_slot(size);
+	slot->req = req;
+	slot->request = (struct cwt_request){ .op = CWT_READ, .offset_bytes = (uint64_t)offset, .len_bytes = size,
+					      .buf = slot_payload(slot), .done = read_done };
+	loop_submit(slot);
+}
+
+static void write_done(struct cwt_request *request)
+{
+	struct slot *slot = slot_of(request);
+
+	if (request->result < 0)
+		fuse_reply_err(slot->req, (int)-request->result);
+	else
+		fuse_reply_write(slot->req, (size_t)request->result);
+	loop_finish(slot);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct slot *slot;
+
+	if (ino != INO_IMAGE) {
+		control_write(fuse_req_userdata(req), req, ino, data, size, fi);
+		return;
+	}
+	slot = loop_slot_of_write(&data, size);
+	slot->req = req;
+	slot->request = (struct cwt_request){ .op = CWT_WRITE, .offset_bytes = (uint64_t)offset, .len_bytes = size,
+					      .buf = (void *)(uintptr_t)data, .done = write_done };
+	loop_submit(slot);
+}
+
+/*
+ * ------------------------------------------------------------------ flush, fsync
+ */
+
+/* close(): every write was answered when it was on the origin; there is nothing to wait for, and no lock to drop. */
+static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino, (void)fi;
+	fuse_reply_err(req, 0);
+}
+
+static void fsync_done(struct cwt_request *request)
+{
+	struct slot *slot = slot_of(request);
+
+	fuse_reply_err(slot->req, request->result < 0 ? (int)-request->result : 0);
+	loop_finish(slot);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct slot *slot;
+
+	(void)datasync, (void)fi;
+	if (ino != INO_IMAGE) {
+		fuse_reply_err(req, 0);
+		return;
+	}
+	slot = loop_slot(0);
+	slot->req = req;
+	slot->request = (struct cwt_request){ .op = CWT_FLUSH, .done = fsync_done };
+	loop_submit(slot);
+}
+
+static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)ino, (void)datasync, (void)fi;
+	fuse_reply_err(req, 0);
+}
+
+/*
+ * ------------------------------------------------------------------ fallocate, lseek
+ */
+
+/* There is no partial success of fallocate(2). */
+static void fallocate_done(struct cwt_request *request)
+{
+	struct slot *slot = slot_of(request);
+	int error = 0;
+
+	if (request->result < 0)
+		error = (int)-request->result;
+	else if ((uint64_t)request->result < slot->wanted_bytes)
+		error = EIO;
+	fuse_reply_err(slot->req, error);
+	loop_finish(slot);
+}
+
+/* What of [offset, offset + len) lies in the image; without KEEP_SIZE what lies beyond would have to make it longer. */
+static int clip(const struct server *server, int mode, uint64_t offset, uint64_t *len)
+{
+	uint64_t left = offset < server->size_bytes ? server->size_bytes - offset : 0;
+
+	if (*len > left && !(mode & FALLOC_FL_KEEP_SIZE))
+		return EFBIG;
+	*len = MIN(*len, left);
+	return 0;
+}
+
+static int fallocate_op(int mode, enum cwt_op *op)
+{
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case FALLOC_FL_PUNCH_HOLE:
+		*op = CWT_PUNCH;
+		return 0;
+	case FALLOC_FL_ZERO_RANGE:
+		*op = CWT_ZERO;
+		return 0;
+	}
+	return EOPNOTSUPP;
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+{
+	struct server *server = fuse_req_userdata(req);
+	uint64_t len = (uint64_t)length;
+	struct slot *slot;
+	enum cwt_op op = CWT_PUNCH;
+	int error = ino == INO_IMAGE ? fallocate_op(mode, &op) : EOPNOTSUPP;
+
+	(void)fi;
+	if (!error)
+		error = clip(server, mode, (uint64_t)offset, &len);
+	if (error || !len) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	slot = loop_slot(0);
+	slot->req = req;
+	slot->wanted_bytes = len;
+	slot->request = (struct cwt_request){ .op = op, .offset_bytes = (uint64_t)offset, .len_bytes = len, .done = fallocate_done };
+	loop_submit(slot);
+}
+
+struct seek { struct job job; off_t offset; int whence; };
+
+/* Where the origin cannot tell (block devices, some file systems) all of it is data. */
+static void run_seek(struct job *job)
+{
+	struct seek *seek = container_of(job, struct seek, job);
+	off_t size = (off_t)job->server->size_bytes, found;
+	int error = 0;
+
+	found = lseek(cwt_origin_fd(job->server->cwt), seek->offset, seek->whence);
+	if (found < 0)
+		error = errno;
+	if (error == EINVAL || error == EOPNOTSUPP) {
+		error = 0;
+		found = seek->whence == SEEK_DATA ? seek->offset : size;
+	}
+	if (!error && seek->whence == SEEK_DATA && found >= size)
+		error = ENXIO;	/* the origin has grown behind us */
+	if (error)
+		fuse_reply_err(job->req, error);
+	else
+		fuse_reply_lseek(job->req, MIN(found, size));
+	g_free(seek);
+}
+
+static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	struct server *server = fuse_req_userdata(req);
+	struct seek *seek;
+
+	(void)fi;
+	if (ino != INO_IMAGE || (whence != SEEK_DATA && whence != SEEK_HOLE)) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	if (offset < 0 || (uint64_t)offset >= server->size_bytes) {
+		fuse_reply_err(req, ENXIO);
+		return;
+	}
+	seek = g_new(struct seek, 1);
+	*seek = (struct seek){ { run_seek, server, req }, offset, whence };
+	g_thread_pool_push(server->queries, seek, NULL);
+}
+
+struct fuse_lowlevel_ops ops_all(void)
+{
+	struct fuse_lowlevel_ops ops = {
+		.init = op_init,
+		.open = op_open,
+		.release = op_release,
+		.read = op_read,
+		.write = op_write,
+		.flush = op_flush,
+		.fsync = op_fsync,
+		.fsyncdir = op_fsyncdir,
+		.fallocate = op_fallocate,
+		.lseek = op_lseek,
+	};
+
+	tree_ops(&ops);
+	return ops;
+}

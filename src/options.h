@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The command line of cachewtfs.  Parsing looks at nothing but its arguments; paths stay as they were given, any bytes.
+ *
+ * Every long option is also an option of -o (cache=PATH, read-only ...); where both are given, the long option wins.
+ */
+#ifndef CWT_SRC_OPTIONS_H
+#define CWT_SRC_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define CONTROL_FOLDER ".cachewtfs"	/* in the mount, beside the image; so the image cannot be called this */
+
+enum options_action { OPTIONS_MOUNT, OPTIONS_HELP, OPTIONS_VERSION };
+
+struct options {
+	enum options_action action;	/* HELP, VERSION: nothing else is set */
+	char *origin, *mountpoint;
+	char *cache, *metadata;		/* NULL: the default, paths.h */
+	char *name;			/* of the image; never NULL after OPTIONS_MOUNT */
+	char *policy;			/* NULL: the default */
+	char *pidfile;			/* NULL: none */
+	char **faults;			/* NULL: none; else NULL-ended */
+	char **fuse;			/* for libfuse: NULL-ended, unescaped */
+	uint64_t cache_size_bytes;	/* 0: not given */
+	uint32_t block_size_bytes;	/* 0: not given */
+	uint32_t commit_interval_ms;	/* 0: not given */
+	unsigned loops;			/* 0: not given */
+	enum cwt_mode mode;
+	bool read_only, trust_origin, reset, foreground, debug;
+	bool own_uid, own_gid, own_umask;	/* -o uid=, gid=, umask= were given */
+	uint32_t uid, gid, umask;
+};
+
+/* -EINVAL with a line: wrong usage.  options is freed by options_free() in every case. */
+int options_parse(int argc, char **argv, struct options *options, struct cwt_error *err);
+void options_free(struct options *options);
+
+/* The text of --help; free with g_free(). */
+char *options_help(void);
+
+#endif

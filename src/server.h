@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What all threads of a mount share.  Set up by main before the loops start and constant afterwards, but for the atomics.
+ *
+ * Threads: main waits for signals and events; the loops serve requests; `queries` asks the origin's file system for attributes and
+ * holes, `messages` gives messages to the engine.  These two may block, so a loop only hands work to them.
+ */
+#ifndef CWT_SRC_SERVER_H
+#define CWT_SRC_SERVER_H
+
+#include <fuse_lowlevel.h>
+#include <glib.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "options.h"
+
+struct server {
+	const struct options *options;
+	struct cwt *cwt;
+	struct fuse_session *session;
+	uint64_t size_bytes;		/* of the image */
+	uint32_t block_size_bytes;
+	uint32_t uid, gid;		/* of the mounting user: the folders and control files are his */
+	struct timespec start_time;
+
+	int stop_fd;			/* eventfd: readable when stopping has become true, to wake the loops */
+	int event_fd;			/* eventfd: readable when ready or ended has become true */
+	atomic_bool stopping;		/* the loops are to end */
+	atomic_bool ready;		/* the kernel has been answered: the mount works */
+	atomic_bool ended;		/* the kernel has let go of the mount */
+	atomic_uint nr_handles;		/* open files, of the image and of control files */
+	GThreadPool *queries, *messages;
+};
+
+/* Work for queries or messages: embedded, run() frees it. */
+struct job {
+	void (*run)(struct job *job);
+	struct server *server;
+	fuse_req_t req;
+};
+
+int server_open(struct server *server, const struct options *options, struct cwt_error *err);
+void server_close(struct server *server);	/* waits for the jobs */
+
+/* Any thread.  The mount is ready; the mount is gone (tells other owners that we are about to end); the loops are to end. */
+void server_ready(struct server *server);
+void server_ended(struct server *server);
+void server_stop_loops(struct server *server);
+
+#endif

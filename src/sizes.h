@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sizes and times as a person writes them.  Pure. */
+#ifndef CWT_SRC_SIZES_H
+#define CWT_SRC_SIZES_H
+
+#include <stdint.h>
+
+/* "4096", "64K", "1m", "10G", "2T": bytes, powers of 1024.  -EINVAL: not such a number; -ERANGE: more than 64 bits. */
+int size_parse(const char *text, uint64_t *bytes);
+
+/* "5", "0.25": seconds with up to three decimals, as milliseconds.  -EINVAL, -ERANGE: more than a million seconds. */
+int seconds_parse(const char *text, uint32_t *ms);
+
+/* All of text is a number of this base (8, 10) and at most most.  -EINVAL, -ERANGE. */
+int number_parse(const char *text, unsigned base, uint64_t most, uint64_t *number);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the numbers of a cache look like: for people and scripts, and as JSON.  Pure.
+ *
+ * Text: the first line has dm-cache's fields in dm-cache's order (block sizes in sectors of 512 bytes, as there; nothing is
+ * ever dirty); then lines "label: value".  Control characters and backslashes in paths are written \ooo, so that a line is a line.
+ *
+ * JSON: one object; its members have the names of struct cwt_status.  Text that is not UTF-8 has U+FFFD for the wrong bytes.
+ */
+#ifndef CWT_SRC_STATUS_TEXT_H
+#define CWT_SRC_STATUS_TEXT_H
+
+#include "cachewt.h"
+
+/* Free with g_free(). */
+char *status_text(const struct cwt_status *status);
+char *status_json(const struct cwt_status *status);
+
+const char *status_mode_name(enum cwt_mode mode);
+const char *status_bypass_name(enum cwt_bypass bypass);
+
+#endif

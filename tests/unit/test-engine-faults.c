@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The fault table of HACKING.md, row by row: what the user is told, what becomes of the mapping, and that nothing stale is read. */
+#include "engine-rig.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define BLOCK 4096u
+
+static struct rig rig;
+
+static void setup(void) { rig_start(&rig, NULL); }
+
+static void setup_aligned(void)
+{
+	static const struct rig_options o = { .align = 512, .origin_size = 8 * BLOCK };
+
+	rig_start(&rig, &o);
+}
+
+static void teardown(void) { rig_end(&rig); }
+
+/* The origin's content after a failed write is whatever it is: take it as the expectation. */
+static void expect_what_the_origin_has(void)
+{
+	memcpy(rig.expect, memory_device_bytes(rig.origin_memory), rig.o.origin_size);
+}
+
+START_TEST(origin_error_unmaps_the_block)
+{
+	static const enum faulty_effect effects[] = { FAULTY_FAIL, FAULTY_FAIL_AFTER, FAULTY_FAIL_PARTWAY };
+	struct faulty_rule rule = { .kinds = FAULTY_WRITE, .times = 1, .error = -ENOSPC, .effect = effects[_i] };
+
+	rig_warm(&rig, 0, 1);
+	faulty_device_add_rule(rig.dev.origin, &rule);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x11), -ENOSPC);
+	ck_assert(!rig_mapped(&rig, 0));
+	expect_what_the_origin_has();
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, BLOCK, 0), BLOCK);
+	rig_check(&rig);
+	ck_assert_uint_eq(rig_status(&rig).origin_write_errors, 1);
+}
+END_TEST
+
+START_TEST(origin_error_starts_no_cache_leg)
+{
+	uint64_t before;
+
+	rig_warm(&rig, 0, 1);
+	before = faulty_device_counts(rig.dev.cache).writes;
+	rig_fail(rig.dev.origin, FAULTY_WRITE, 0, 1, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, 100, 0x12), -EIO);
+	ck_assert_uint_eq(faulty_device_counts(rig.dev.cache).writes, before);
+}
+END_TEST
+
+START_TEST(origin_errors_of_a_miss_reach_the_user_and_cache_nothing)
+{
+	rig_fail(rig.dev.origin, FAULTY_WRITE, 0, 1, -EDQUOT);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x13), -EDQUOT);
+	rig_fail(rig.dev.origin, FAULTY_READ, 0, 0, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, BLOCK, BLOCK, 0), -EIO);
+	ck_assert(!rig_mapped(&rig, 0));
+	ck_assert(!rig_mapped(&rig, 1));
+	ck_assert_uint_eq(rig_status(&rig).origin_read_errors, 1);
+}
+END_TEST
+
+START_TEST(cache_write_error_is_a_success_for_the_user)
+{
+	static const enum faulty_effect effects[] = { FAULTY_FAIL, FAULTY_FAIL_AFTER, FAULTY_FAIL_PARTWAY };
+	struct faulty_rule rule = { .kinds = FAULTY_WRITE, .times = 1, .error = -ENOSPC, .effect = effects[_i] };
+
+	rig_warm(&rig, 0, 1);
+	faulty_device_add_rule(rig.dev.cache, &rule);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 10, 1000, 0x14), 1000);
+	ck_assert(!rig_mapped(&rig, 0));
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, BLOCK, 0), BLOCK);
+	rig_check(&rig);
+	ck_assert_uint_eq(rig_status(&rig).cache_write_errors, 1);
+}
+END_TEST
+
+START_TEST(cache_read_error_is_answered_by_the_origin)
+{
+	rig_warm(&rig, 0, 1);
+	rig_fail(rig.dev.cache, FAULTY_READ, 0, 1, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 5, 100, 0), 100);
+	ck_assert(!rig_mapped(&rig, 0));
+	ck_assert_uint_eq(rig_status(&rig).cache_read_errors, 1);
+	rig_check(&rig);
+}
+END_TEST
+
+/* Both sides bad: then the user gets the origin's errno, not the cache's. */
+START_TEST(cache_and_origin_read_errors_give_the_origins_errno)
+{
+	rig_warm(&rig, 0, 1);
+	rig_fail(rig.dev.cache, FAULTY_READ, 0, 1, -ENXIO);
+	rig_fail(rig.dev.origin, FAULTY_READ, 0, 1, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 5, 100, 0), -EIO);
+}
+END_TEST
+
+/* A bad sector elsewhere in the block fails the fill, not the reader. */
+START_TEST(a_failed_fill_is_not_the_readers_error)
+{
+	struct faulty_rule rule = { .kinds = FAULTY_READ, .error = -EIO, .offset_bytes = 2048, .len_bytes = 512 };
+
+	faulty_device_add_rule(rig.dev.origin, &rule);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, 512, 0), 512);
+	ck_assert(!rig_mapped(&rig, 0));
+	ck_assert_uint_eq(rig_status(&rig).fills_failed, 1);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 2048, 512, 0), -EIO);
+}
+END_TEST
+
+START_TEST(a_fill_that_the_cache_refuses_maps_nothing)
+{
+	rig_fail(rig.dev.cache, FAULTY_WRITE, 0, 1, -ENOSPC);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, BLOCK, 0), BLOCK);
+	ck_assert(!rig_mapped(&rig, 0));
+	ck_assert_uint_eq(rig_status(&rig).nr_free, 4);
+	rig_warm(&rig, 0, 1);
+	rig_check(&rig);
+}
+END_TEST
+
+START_TEST(repeated_cache_errors_bypass_it_until_a_message)
+{
+	rig_fail(rig.dev.cache, FAULTY_WRITE, 0, 0, -EIO);
+	for (unsigned i = 0; i < 40; i++)
+		ck_assert_int_eq(rig_do(&rig, CWT_READ, (i % 8) * BLOCK, BLOCK, 0), BLOCK);
+	ck_assert_int_eq(rig_status(&rig).bypass, CWT_BYPASS_CACHE_ERRORS);
+	ck_assert_uint_gt(rig_status(&rig).bypassed, 0);
+	faulty_device_clear_rules(rig.dev.cache);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, BLOCK, 0), BLOCK);
+	ck_assert(!rig_mapped(&rig, 0));
+	ck_assert_int_eq(cwt_message(rig.e, "cache-ok", NULL), 0);
+	rig_warm(&rig, 0, 1);
+	rig_check(&rig);
+}
+END_TEST
+
+START_TEST(a_failed_origin_flush_is_sticky_until_origin_ok)
+{
+	rig_warm(&rig, 0, 2);
+	rig_fail(rig.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_FLUSH, 0, 0, 0), -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_FLUSH, 0, 0, 0), -EIO);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	ck_assert_int_eq(rig_status(&rig).bypass, CWT_BYPASS_ORIGIN_FLUSH);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x15), BLOCK);
+	ck_assert_int_eq(cwt_message(rig.e, "cache-ok", NULL), -EBUSY);
+	ck_assert_int_eq(cwt_message(rig.e, "origin-ok", NULL), 0);
+	ck_assert_int_eq(rig_do(&rig, CWT_FLUSH, 0, 0, 0), 0);
+	rig_warm(&rig, 0, 1);
+	rig_check(&rig);
+}
+END_TEST
+
+/* Whoever waits when the flush fails is told; whoever comes while it runs gets a flush of its own, or the error. */
+START_TEST(every_waiting_fsync_is_told_of_the_failed_flush)
+{
+	struct rig_request *q[3];
+
+	rig_fail(rig.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	for (unsigned i = 0; i < 3; i++)
+		q[i] = rig_begin(&rig, i % RIG_LOOPS, CWT_FLUSH, 0, 0, 0);
+	rig_settle(&rig);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(q[i]->r.result, -EIO);
+		rig_free(q[i]);
+	}
+	cwt_message(rig.e, "origin-ok", NULL);
+}
+END_TEST
+
+START_TEST(trouble_with_the_cache_never_fails_an_fsync)
+{
+	rig_warm(&rig, 0, 1);
+	rig_fail(rig.dev.cache, FAULTY_ANY, 0, 0, -EIO);
+	rig_fail(rig.dev.metadata, FAULTY_ANY, 0, 0, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x16), BLOCK);
+	ck_assert_int_eq(rig_do(&rig, CWT_FLUSH, 0, 0, 0), 0);
+	faulty_device_clear_rules(rig.dev.cache);
+	faulty_device_clear_rules(rig.dev.metadata);
+	rig_kill(&rig);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+}
+END_TEST
+
+START_TEST(a_mark_that_cannot_be_written_bypasses_the_cache)
+{
+	rig_warm(&rig, 0, 2);
+	rig_fail(rig.dev.metadata, FAULTY_WRITE, 0, 0, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x17), BLOCK);
+	ck_assert_int_eq(rig_status(&rig).bypass, CWT_BYPASS_METADATA);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	faulty_device_clear_rules(rig.dev.metadata);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, BLOCK, 0), BLOCK);
+	ck_assert_int_ne(rig_stop(&rig), 0);	/* and such a run is never called clean */
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	rig_check(&rig);
+}
+END_TEST
+
+/* Every single operation of the metadata fails in turn, over a run of promotions, writes, demotions and commits. */
+START_TEST(any_failing_metadata_write_leaves_the_data_right)
+{
+	for (unsigned n = 0; ; n++) {
+		struct rig r;
+		uint64_t faults;
+
+		rig_start(&r, NULL);
+		rig_fail(r.dev.metadata, FAULTY_ANY, n, 1, -EIO);
+		for (unsigned i = 0; i < 24; i++) {
+			ck_assert_int_eq(rig_do(&r, CWT_READ, (i % 8) * BLOCK, BLOCK, 0), BLOCK);
+			ck_assert_int_eq(rig_do(&r, CWT_WRITE, (i % 5) * BLOCK + 7, 100, (uint8_t)i), 100);
+			r.now_ms += 2000;
+			rig_check(&r);
+		}
+		rig_settle(&r);
+		faults = faulty_device_counts(r.dev.metadata).faults;
+		rig_stop(&r);
+		ck_assert_int_eq(rig_open(&r, false), 0);
+		for (unsigned i = 0; i < 8; i++)
+			ck_assert_int_eq(rig_do(&r, CWT_READ, i * BLOCK, BLOCK, 0), BLOCK);
+		rig_check(&r);
+		rig_end(&r);
+		if (!faults)
+			break;
+		ck_assert_uint_lt(n, 1000);
+	}
+}
+END_TEST
+
+/* The same for every operation of the cache and of the origin, with the user's view checked at each answer. */
+START_TEST(any_failing_cache_operation_is_invisible)
+{
+	for (unsigned n = 0; ; n++) {
+		struct rig r;
+		uint64_t faults;
+
+		rig_start(&r, NULL);
+		rig_fail(r.dev.cache, FAULTY_ANY, n, 2, -EIO);
+		for (unsigned i = 0; i < 12; i++) {
+			ck_assert_int_eq(rig_do(&r, CWT_READ, (i % 5) * BLOCK + 3, BLOCK, 0), BLOCK);
+			ck_assert_int_eq(rig_do(&r, CWT_WRITE, (i % 3) * BLOCK + 7, BLOCK, (uint8_t)i), BLOCK);
+			rig_check(&r);
+		}
+		faults = faulty_device_counts(r.dev.cache).faults;
+		rig_stop(&r);
+		ck_assert_int_eq(rig_open(&r, false), 0);
+		rig_check(&r);
+		rig_end(&r);
+		if (!faults)
+			break;
+		ck_assert_uint_lt(n, 1000);
+	}
+}
+END_TEST
+
+START_TEST(a_punch_that_fails_drops_the_mapping)
+{
+	rig_warm(&rig, 0, 2);
+	rig_fail(rig.dev.origin, FAULTY_ZERO, 0, 1, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_PUNCH, 0, 2 * BLOCK, 0), -EIO);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	expect_what_the_origin_has();
+	rig_check(&rig);
+}
+END_TEST
+
+START_TEST(where_the_origin_cannot_punch_zeros_are_written)
+{
+	rig_warm(&rig, 0, 3);
+	rig_fail(rig.dev.origin, FAULTY_ZERO, 0, 0, -EOPNOTSUPP);
+	ck_assert_int_eq(rig_do(&rig, CWT_PUNCH, 0, BLOCK, 0), -EOPNOTSUPP);
+	ck_assert(rig_mapped(&rig, 0));
+	ck_assert_int_eq(rig_do(&rig, CWT_ZERO, 100, 2 * BLOCK, 0), 2 * BLOCK);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, 4 * BLOCK, 0), 4 * BLOCK);
+	rig_check(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("engine-faults");
+	TCase *tc = tcase_create("faults"), *ta = tcase_create("aligned");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, origin_error_unmaps_the_block, 0, 3);
+	tcase_add_test(tc, origin_error_starts_no_cache_leg);
+	tcase_add_test(tc, origin_errors_of_a_miss_reach_the_user_and_cache_nothing);
+	tcase_add_loop_test(tc, cache_write_error_is_a_success_for_the_user, 0, 3);
+	tcase_add_test(tc, cache_read_error_is_answered_by_the_origin);
+	tcase_add_test(tc, cache_and_origin_read_errors_give_the_origins_errno);
+	tcase_add_test(tc, a_fill_that_the_cache_refuses_maps_nothing);
+	tcase_add_test(tc, repeated_cache_errors_bypass_it_until_a_message);
+	tcase_add_test(tc, a_failed_origin_flush_is_sticky_until_origin_ok);
+	tcase_add_test(tc, every_waiting_fsync_is_told_of_the_failed_flush);
+	tcase_add_test(tc, trouble_with_the_cache_never_fails_an_fsync);
+	tcase_add_test(tc, a_mark_that_cannot_be_written_bypasses_the_cache);
+	tcase_add_test(tc, any_failing_metadata_write_leaves_the_data_right);
+	tcase_add_test(tc, any_failing_cache_operation_is_invisible);
+	tcase_add_test(tc, a_punch_that_fails_drops_the_mapping);
+	tcase_add_test(tc, where_the_origin_cannot_punch_zeros_are_written);
+	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(ta, setup_aligned, teardown);
+	tcase_add_test(ta, a_failed_fill_is_not_the_readers_error);
+	suite_add_tcase(s, ta);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

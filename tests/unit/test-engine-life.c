@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Restarts, reuse of cblocks, byte ranges, the front door: what is not a race and not a fault. */
+#include "engine-rig.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define BLOCK 4096u
+
+START_TEST(a_clean_stop_starts_warm)
+{
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	rig_warm(&rig, 1, 3);
+	rig_do(&rig, CWT_WRITE, BLOCK, 2 * BLOCK, 0x21);
+	ck_assert_int_eq(rig_stop(&rig), 0);
+	rig.boot++;
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 3);
+	rig_check(&rig);
+	rig_do(&rig, CWT_READ, BLOCK, 3 * BLOCK, 0);
+	ck_assert_uint_eq(rig_status(&rig).read_hits, 3);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_kill_shows_nothing_stale)
+{
+	struct rig rig;
+
+	for (unsigned steps = 0; steps < 60; steps++) {
+		struct rig_request *q;
+		bool in_time = true;
+
+		rig_start(&rig, NULL);
+		rig_warm(&rig, 0, 4);
+		rig.now_ms += 100000;
+		q = rig_begin(&rig, 0, CWT_WRITE, 0, 3 * BLOCK, 0x22);
+		for (unsigned i = 0; i < steps && in_time; i++)
+			in_time = rig_step(&rig);
+		rig_kill(&rig);
+		free(q->buf);
+		free(q);
+		memcpy(rig.expect, memory_device_bytes(rig.origin_memory), rig.o.origin_size);
+		rig.boot += steps & 1;
+		ck_assert_int_eq(rig_open(&rig, false), 0);
+		rig_check(&rig);
+		rig_do(&rig, CWT_READ, 0, 8 * BLOCK, 0);
+		rig_check(&rig);
+		rig_end(&rig);
+	}
+}
+END_TEST
+
+START_TEST(reset_starts_cold)
+{
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	rig_warm(&rig, 0, 4);
+	ck_assert_int_eq(rig_stop(&rig), 0);
+	ck_assert_int_eq(rig_open(&rig, true), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(an_origin_of_another_size_is_refused)
+{
+	struct memory_options o = { .size_bytes = 9 * BLOCK, .seed = 3 };
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(rig_stop(&rig), 0);
+	device_close(rig.origin_memory);
+	ck_assert_int_eq(memory_device_open("origin", &o, &rig.origin_memory), 0);
+	ck_assert_int_eq(rig_open(&rig, false), -EINVAL);
+	ck_assert(strstr(rig.err.text, "origin"));
+	rig_end(&rig);
+}
+END_TEST
+
+/* I7: a demoted block's cblock is not given away before the commit that says so. */
+START_TEST(a_cblock_is_reused_only_after_the_commit)
+{
+	struct rig rig;
+	uint64_t commits;
+
+	rig_start(&rig, NULL);
+	rig_warm(&rig, 0, 4);
+	while (rig_status(&rig).demotions == 0) {
+		struct rig_request *q = rig_begin(&rig, 0, CWT_READ, 5 * BLOCK, 10, 0);
+
+		commits = rig_status(&rig).commits;
+		for (int i = 0; i < 200 && !q->done; i++) {
+			cwt_loop_turn(rig.loop[0]);
+			if (faulty_device_nr_pending(rig.dev.origin))
+				faulty_device_step(rig.dev.origin, 0);
+			if (faulty_device_nr_pending(rig.dev.cache))
+				faulty_device_step(rig.dev.cache, 0);
+		}
+		rig_free(q);
+		ck_assert_uint_eq(rig_status(&rig).commits, commits);
+		ck_assert_uint_eq(rig_status(&rig).nr_free, 0);	/* no job was run, so no commit */
+	}
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 3);
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig_status(&rig).nr_free, 1);
+	rig_warm(&rig, 5, 1);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* F3: nor while a request that decided on it is in flight. */
+START_TEST(a_cblock_is_reused_only_when_its_last_request_has_left)
+{
+	struct rig_request *q;
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	rig_warm(&rig, 0, 1);
+	q = rig_begin(&rig, 0, CWT_READ, 0, BLOCK, 0);
+	cwt_loop_turn(rig.loop[0]);
+	ck_assert_uint_eq(faulty_device_nr_pending(rig.dev.cache), 1);
+	ck_assert_int_eq(cwt_message(rig.e, "invalidate 0 1", NULL), 0);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_free, 3);
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig_status(&rig).nr_free, 4);
+	ck_assert(!memcmp(q->buf, rig.expect, BLOCK));
+	rig_free(q);
+	rig_end(&rig);
+}
+END_TEST
+
+/* W2 and B1, seen from the metadata: before the origin leg of a hit is issued, its mark is in the file. */
+START_TEST(the_mark_is_visible_before_the_origin_leg)
+{
+	struct rig_request *q;
+	struct rig rig;
+	uint8_t *metadata, *before;
+	size_t size;
+
+	rig_start(&rig, NULL);
+	rig_warm(&rig, 0, 2);
+	rig.now_ms += 1000000;
+	rig_settle(&rig);
+	size = device_info(rig.metadata_memory)->size_bytes;
+	metadata = memory_device_bytes(rig.metadata_memory);
+	before = malloc(size);
+	memcpy(before, metadata, size);
+	q = rig_begin(&rig, 0, CWT_WRITE, 0, 10, 0x23);
+	cwt_loop_turn(rig.loop[0]);
+	ck_assert_uint_eq(faulty_device_nr_pending(rig.dev.origin), 1);
+	ck_assert(memcmp(before, metadata, size));
+	rig_settle(&rig);
+	marks_write_stale(rig.e);
+	ck_assert(!memcmp(before, metadata, size));	/* and cleared again, late */
+	free(before);
+	rig_free(q);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(any_byte_range_works)
+{
+	static const uint64_t sizes[] = { 1, 511, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7, 10007 };
+	struct random r = { 42 };
+
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct rig_options o = { .origin_size = sizes[i], .align = i & 1 ? 512 : 1 };
+		uint64_t size = sizes[i];
+		struct rig rig;
+
+		rig_start(&rig, &o);
+		for (unsigned n = 0; n < 60; n++) {
+			uint64_t offset = random_below(&r, size + 2), len = random_below(&r, size + 10);
+			int64_t fits = offset >= size ? 0 : (int64_t)(len < size - offset ? len : size - offset);
+
+			ck_assert_int_eq(rig_do(&rig, CWT_READ, offset, len, 0), fits);
+			ck_assert_int_eq(rig_do(&rig, CWT_WRITE, offset, len, (uint8_t)n), offset >= size && len ? -EFBIG : fits);
+			if (n % 5 == 0)
+				ck_assert_int_eq(rig_do(&rig, n & 1 ? CWT_PUNCH : CWT_ZERO, offset, len, 0), fits);
+			rig_check(&rig);
+		}
+		ck_assert_int_eq(rig_stop(&rig), 0);
+		ck_assert_int_eq(rig_open(&rig, false), 0);
+		rig_check(&rig);
+		rig_end(&rig);
+	}
+}
+END_TEST
+
+START_TEST(offsets_near_the_end_of_the_number_range_are_harmless)
+{
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, UINT64_MAX - 1, 100, 0), 0);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, UINT64_MAX - 1, 100, 1), -EFBIG);
+	ck_assert_int_eq(rig_do(&rig, CWT_PUNCH, 4, UINT64_MAX, 0), 8 * BLOCK - 4);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* I14: the prefix that succeeded, an errno only when that is empty. */
+START_TEST(a_request_over_several_blocks_answers_the_prefix_that_succeeded)
+{
+	struct faulty_rule rule = { .kinds = FAULTY_WRITE, .error = -EIO, .offset_bytes = 2 * BLOCK, .len_bytes = BLOCK };
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	faulty_device_add_rule(rig.dev.origin, &rule);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 100, 5 * BLOCK, 0x24), 2 * BLOCK - 100);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 2 * BLOCK + 5, 2 * BLOCK, 0x25), -EIO);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_read_only_origin_is_never_written)
+{
+	struct rig_options o = { .read_only = true };
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, 10, 1), -EROFS);
+	ck_assert_int_eq(rig_do(&rig, CWT_PUNCH, 0, 10, 1), -EROFS);
+	ck_assert_int_eq(rig_do(&rig, CWT_FLUSH, 0, 0, 0), 0);
+	rig_warm(&rig, 0, 2);
+	rig_check(&rig);
+	ck_assert_int_eq(rig_stop(&rig), 0);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(passthrough_keeps_nothing_stale)
+{
+	struct rig_options o = { 0 };
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	rig_warm(&rig, 0, 3);
+	ck_assert_int_eq(rig_stop(&rig), 0);
+	rig.o.mode = CWT_PASSTHROUGH;
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, BLOCK, 0), BLOCK);
+	ck_assert_uint_eq(rig_status(&rig).read_hits, 0);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, BLOCK, 10, 0x26), 10);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);
+	rig_check(&rig);
+	ck_assert_int_eq(rig_stop(&rig), 0);
+	rig.o.mode = CWT_WRITETHROUGH;
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* More than the pool of block requests at once: the front door waits, and everything is answered (I13). */
+START_TEST(more_requests_than_the_pool_has_are_all_answered)
+{
+	struct rig_options o = { .origin_size = 600 * BLOCK, .nr_cblocks = 64 };
+	struct rig_request *q[40];
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	for (unsigned i = 0; i < 40; i++) {
+		enum cwt_op op = i % 5 == 4 ? CWT_PUNCH : i & 1 ? CWT_WRITE : CWT_READ;
+
+		q[i] = rig_begin(&rig, i % RIG_LOOPS, op, (i % 7) * 1000, 256 * BLOCK, 0);
+	}
+	rig_settle(&rig);
+	rig_expect(&rig, 0, 6000 + 256 * BLOCK, 0);
+	memcpy(rig.expect, memory_device_bytes(rig.origin_memory), rig.o.origin_size);
+	for (unsigned i = 0; i < 40; i++) {
+		ck_assert_int_eq(q[i]->r.result, 256 * BLOCK);
+		rig_free(q[i]);
+	}
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_fill_reads_the_origin_once_for_all_who_wait)
+{
+	struct rig_request *q[8];
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	for (unsigned i = 0; i < 8; i++)
+		q[i] = rig_begin(&rig, i % RIG_LOOPS, CWT_READ, i * 512, 512, 0);
+	rig_settle(&rig);
+	ck_assert_uint_eq(faulty_device_counts(rig.dev.origin).reads, 1);
+	for (unsigned i = 0; i < 8; i++) {
+		ck_assert_int_eq(q[i]->r.result, 512);
+		ck_assert(!memcmp(q[i]->buf, rig.expect + i * 512, 512));
+		rig_free(q[i]);
+	}
+	ck_assert(rig_mapped(&rig, 0));
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(wrong_messages_are_refused_with_a_line)
+{
+	static const char *const wrong[] = { "", "nonsense", "bypass", "bypass maybe", "invalidate", "invalidate 1", "invalidate x 1",
+		"drop everything", "origin-okay" };
+	struct cwt_error err;
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		err.text[0] = '\0';
+		ck_assert_int_eq(cwt_message(rig.e, wrong[i], &err), -EINVAL);
+		ck_assert(err.text[0]);
+	}
+	rig_warm(&rig, 0, 4);
+	ck_assert_int_eq(cwt_message(rig.e, "invalidate 4095 2\n", &err), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);
+	ck_assert_int_eq(cwt_message(rig.e, "bypass on", &err), 0);
+	rig_do(&rig, CWT_READ, 0, BLOCK, 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	ck_assert_int_eq(cwt_message(rig.e, "bypass off", &err), 0);
+	rig_warm(&rig, 0, 1);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("engine-life");
+	TCase *tc = tcase_create("life");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, a_clean_stop_starts_warm);
+	tcase_add_test(tc, a_kill_shows_nothing_stale);
+	tcase_add_test(tc, reset_starts_cold);
+	tcase_add_test(tc, an_origin_of_another_size_is_refused);
+	tcase_add_test(tc, a_cblock_is_reused_only_after_the_commit);
+	tcase_add_test(tc, a_cblock_is_reused_only_when_its_last_request_has_left);
+	tcase_add_test(tc, the_mark_is_visible_before_the_origin_leg);
+	tcase_add_test(tc, any_byte_range_works);
+	tcase_add_test(tc, offsets_near_the_end_of_the_number_range_are_harmless);
+	tcase_add_test(tc, a_request_over_several_blocks_answers_the_prefix_that_succeeded);
+	tcase_add_test(tc, a_read_only_origin_is_never_written);
+	tcase_add_test(tc, passthrough_keeps_nothing_stale);
+	tcase_add_test(tc, more_requests_than_the_pool_has_are_all_answered);
+	tcase_add_test(tc, a_fill_reads_the_origin_once_for_all_who_wait);
+	tcase_add_test(tc, wrong_messages_are_refused_with_a_line);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
