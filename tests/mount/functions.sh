@@ -211,8 +211,9 @@ expect() {
 
 # The mounted image is the origin, byte for byte, of the same size, and the books balance.
 compare_image() {
-	[ "$(stat -c %s "$image")" = "$(blockdev --getsize64 "$origin" 2>/dev/null || stat -c %s "$origin")" ] ||
-		fail "the image has another size than the origin"
+	local size
+	size=$(blockdev --getsize64 "$origin" 2>/dev/null || stat -L -c %s "$origin")
+	[ "$(stat -c %s "$image")" = "$size" ] || fail "the image has $(stat -c %s "$image") bytes, the origin $size"
 	cmp "$origin" "$image" || fail "the image differs from the origin"
 	[ "$(status 'books balance')" = yes ] || fail "hits + misses + bypassed are not the block requests"
 }
@@ -226,10 +227,12 @@ verify_mappings() {
 		fail "too few mappings to mean anything: $line"
 }
 
-# The clean mark is there (or is not).
+# Is the clean mark there?  Of a copy, so that it can be asked while the metadata is in use.
 is_marked_clean() {
 	local text
-	text=$("$CACHEWT" check "$meta") || fail "cachewt check: $text"
+	cp "$meta" "$tmp/meta.copy"
+	text=$("$CACHEWT" check "$tmp/meta.copy") || fail "cachewt check: $text"
+	grep -qwE 'clean|unclean' <<<"$text" || fail "cachewt check does not say whether it is clean: $text"
 	grep -qw clean <<<"$text"
 }
 
