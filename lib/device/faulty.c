@@ -197,6 +197,18 @@ static int faulty_flush(struct device *dev)
 	return verdict_fails(&v) ? v.error : 0;
 }
 
+/* Without power there is no tag either; it is durable when it is written. */
+static int faulty_tag(struct device *dev, const void *set, void *get)
+{
+	struct faulty *f = faulty_of(dev);
+	bool powered;
+
+	pthread_mutex_lock(&f->lock);
+	powered = f->powered;
+	pthread_mutex_unlock(&f->lock);
+	return powered ? device_tag(f->inner, set, get) : -EIO;
+}
+
 static int faulty_identity(struct device *dev, struct device_identity *id)
 {
 	return device_identity(faulty_of(dev)->inner, id);
@@ -554,6 +566,7 @@ static const struct device_ops faulty_ops = {
 	.flush = faulty_flush,
 	.zero = faulty_zero,
 	.identity = faulty_identity,
+	.tag = faulty_tag,
 	.close = faulty_close,
 };
 

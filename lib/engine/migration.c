@@ -133,6 +133,7 @@ static void fill_finish_locked(struct fill *f)
 	if (!f->void_it && !f->error) {
 		map_publish(&e->map, f->cblock, f->oblock);
 		e->policy->ops->mapped(e->policy, f->cblock, f->oblock, 0);
+		regions_need_locked(e, f->oblock);
 		commit_page_dirty_locked(e, f->cblock);
 		e->stats.promotions++;
 	} else {

@@ -72,7 +72,8 @@ static void check_superblocks(struct check *c, const struct superblock_pair *pai
 			note(c, "superblock copy %d has generation %" PRIu64 ": the last commit did not end", i,
 			     pair->sb[i].generation);
 	if (sb->compat & ~(uint64_t)COMPAT_KNOWN || sb->ro_compat & ~(uint64_t)RO_COMPAT_KNOWN)
-		note(c, "features unknown to this program: compat 0x%" PRIx64 ", ro_compat 0x%" PRIx64, sb->compat, sb->ro_compat);
+		note(c, "features unknown to this program: compat 0x%" PRIx64 ", ro_compat 0x%" PRIx64, sb->compat,
+		     sb->ro_compat);
 	if (sb->session != sb->old_session)
 		note(c, "the last start did not end");
 }
@@ -122,7 +123,8 @@ static void check_entries(struct check *c, const struct scan_page *page)
 		if (!m.flags)
 			continue;
 		if (i >= nr) {
-			damage(c, "cblock %" PRIu64 " is mapped, and there are only %u", cblock, c->result->sb.nr_cblocks);
+			damage(c, "cblock %" PRIu64 " is mapped, and there are only %u", cblock,
+			       c->result->sb.nr_cblocks);
 			continue;
 		}
 		c->result->nr_mapped++;
@@ -142,8 +144,8 @@ static int check_page(void *ctx, const struct scan_page *page)
 		else if (slot->state == SLOT_ROTTEN)
 			note(c, "mapping page %u, slot %d does not verify (torn, or rotten)", page->number, i);
 		else if (slot->state == SLOT_UNFINISHED)
-			note(c, "mapping page %u, slot %d has generation %" PRIu64 ", of a commit that did not end", page->number, i,
-			     slot->generation);
+			note(c, "mapping page %u, slot %d has generation %" PRIu64 ", of a commit that did not end",
+			     page->number, i, slot->generation);
 	}
 	if (page->valid < 0)
 		return 0;
@@ -160,8 +162,8 @@ static void check_summary(struct check *c)
 	if (!c->out)
 		return;
 	uuid_format(r->sb.uuid, uuid);
-	fprintf(c->out, "metadata %s: generation %" PRIu64 ", session %016" PRIx64 ", %s\n", uuid, r->sb.generation, r->sb.session,
-		r->sb.state & STATE_CLEAN ? "clean" : "unclean");
+	fprintf(c->out, "metadata %s: generation %" PRIu64 ", session %016" PRIx64 ", %s\n", uuid, r->sb.generation,
+		r->sb.session, r->sb.state & STATE_CLEAN ? "clean" : "unclean");
 	fprintf(c->out, "%" PRIu64 " of %u blocks mapped, %" PRIu64 " notes, %" PRIu64 " damages: %s\n", r->nr_mapped,
 		r->sb.nr_cblocks, r->nr_notes, r->nr_damage, r->nr_damage ? "damaged" : "sound");
 }
@@ -187,7 +189,8 @@ int metadata_check(struct device *metadata, FILE *out, struct check_result *resu
 	}
 	free(c.oblocks_seen);
 	if (ret)
-		return error_set(err, ret, "%s: cannot be checked: %s (free some memory)", metadata->name, strerror(-ret));
+		return error_set(err, ret, "%s: cannot be checked: %s (free some memory)", metadata->name,
+				 strerror(-ret));
 	result->digest_matches = c.digest == result->sb.set_digest;
 	if (!result->digest_matches)
 		damage(&c, "the mapping pages give the set digest %016" PRIx64 ", the superblock says %016" PRIx64

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Is a metadata sound?  Reads only, so it may run on the metadata of a live mount if the caller may read it; what it says
- * is then of a moment that never was.  One line per finding to out, in the order of the file:
+ * Is a metadata sound?  Reads only, so it may run on the metadata of a live mount if the caller may read it; what it
+ * says is then of a moment that never was.  One line per finding to out, in the order of the file:
  *
  *	damage: ...	something that must not be: the next start drops mappings or repairs a copy
  *	note: ...	what a crash leaves and the next start clears away
@@ -25,8 +25,8 @@ struct check_result {
 };
 
 /*
- * out NULL: count only.  0: it could be checked, whatever was found.  -EINVAL: there is no superblock to judge by, or one of another
- * version; -ENOMEM; the device's error.  err has the line.
+ * out NULL: count only.  0: it could be checked, whatever was found.  -EINVAL: there is no superblock to judge by, or
+ * one of another version; -ENOMEM; the device's error.  err has the line.
  */
 int metadata_check(struct device *metadata, FILE *out, struct check_result *result, struct cwt_error *err);
 

@@ -45,8 +45,8 @@ static int dump_page(void *ctx, const struct scan_page *page)
 		struct mapping m = mapping_get(page->bytes, i);
 
 		if (m.flags)
-			fprintf(d->out, "mapping %" PRIu64 " %" PRIu64 " %u\n", (uint64_t)page->number * MAPPING_ENTRIES + i, m.oblock,
-				m.hint);
+			fprintf(d->out, "mapping %" PRIu64 " %" PRIu64 " %u\n",
+				(uint64_t)page->number * MAPPING_ENTRIES + i, m.oblock, m.hint);
 	}
 	return ferror(d->out) ? -EIO : 0;
 }
@@ -63,7 +63,7 @@ int metadata_dump(struct device *metadata, FILE *out, struct cwt_error *err)
 	if (!ret && fflush(out))
 		ret = -errno;
 	if (ret)
-		return error_set(err, ret, "%s: the text form cannot be written: %s (is the disk full?)", metadata->name,
-				 strerror(-ret));
+		return error_set(err, ret, "%s: the text form cannot be written: %s (is the disk full?)",
+				 metadata->name, strerror(-ret));
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The text form of a metadata: lines "key value", then one line "mapping CBLOCK OBLOCK HINT" for each mapping, in cblock order;
- * cachewt-metadata(5), TEXT FORM.  Reads only.  A damaged metadata is written as far as it verifies, and says "damaged yes".
+ * The text form of a metadata: lines "key value", then one line "mapping CBLOCK OBLOCK HINT" for each mapping, in
+ * cblock order; cachewt-metadata(5), TEXT FORM.  Reads only.  A damaged metadata is written as far as it verifies, and
+ * says "damaged yes".
  */
 #ifndef CWT_METADATA_DUMP_H
 #define CWT_METADATA_DUMP_H

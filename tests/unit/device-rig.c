@@ -123,8 +123,9 @@ void rig_expect_shadow(struct rig *rig)
 	memset(bytes, 0, rig->size_bytes + 1);
 	ck_assert_int_eq(device_read(rig->dev, 0, bytes, rig->size_bytes), 0);
 	for (uint64_t i = 0; i < rig->size_bytes; i++)
-		ck_assert_msg(bytes[i] == rig->shadow[i], "%s: byte %llu is 0x%02x, expected 0x%02x", rig->maker_name,
-			      (unsigned long long)i, bytes[i], rig->shadow[i]);
+		if (bytes[i] != rig->shadow[i])
+			ck_abort_msg("%s: byte %llu is 0x%02x, expected 0x%02x", rig->maker_name, (unsigned long long)i,
+				     bytes[i], rig->shadow[i]);
 	free(bytes);
 }
 

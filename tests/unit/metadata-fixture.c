@@ -13,8 +13,10 @@ static struct device *faulty_memory(const char *name, uint64_t size, bool volati
 	struct device *memory, *faulty;
 
 	ck_assert_int_eq(memory_device_open(name, &(struct memory_options){ .size_bytes = size }, &memory), 0);
-	ck_assert_int_eq(faulty_device_open(memory, &(struct faulty_options){ .volatile_writes = volatile_writes, .seed = 1 },
-					    &faulty), 0);
+	ck_assert_int_eq(faulty_device_open(memory,
+					    &(struct faulty_options){ .volatile_writes = volatile_writes, .seed = 1 },
+					    &faulty),
+			 0);
 	return faulty;
 }
 
@@ -41,7 +43,9 @@ uint8_t *bytes_of(struct device *dev)
 
 void trio_format(struct trio *t)
 {
-	struct store_geometry geo = { .block_size_bytes = BS, .nr_cblocks = NR_CBLOCKS, .origin_size_bytes = ORIGIN_BYTES };
+	struct store_geometry geo = { .block_size_bytes = BS,
+				      .nr_cblocks = NR_CBLOCKS,
+				      .origin_size_bytes = ORIGIN_BYTES };
 	struct cwt_error err;
 
 	ck_assert_msg(!store_format(t->dev.metadata, &geo, &err), "%s", err.text);
@@ -88,7 +92,8 @@ void snapshot_free(struct snapshot *s)
 	free(s->cache);
 }
 
-int try_start(struct trio *t, const struct store_options *o, struct store **s, enum store_start *how, struct cwt_error *err)
+int try_start(struct trio *t, const struct store_options *o, struct store **s, enum store_start *how,
+	      struct cwt_error *err)
 {
 	*s = NULL;
 	err->text[0] = 0;
@@ -123,7 +128,7 @@ void model_fill(struct model *m, uint64_t seed)
 		m->entry[c] = (struct store_entry){ .oblock = OBLOCK(oblock), .hint = (uint8_t)random_next(&random) };
 		oblock += 1 + (uint32_t)random_below(&random, 3);
 	}
-	m->entry[NR_CBLOCKS - 1].oblock = OBLOCK(1999);		/* the last cblock holds the last oblock, which is not full */
+	m->entry[NR_CBLOCKS - 1].oblock = OBLOCK(1999); /* the last cblock holds the last oblock, which is not full */
 }
 
 static bool entry_equals(struct store_entry a, struct store_entry b)

@@ -44,7 +44,8 @@ bool snapshot_equals(struct trio *t, const struct snapshot *s);
 void snapshot_free(struct snapshot *s);
 
 struct store *start(struct trio *t, enum store_start *how);	/* must succeed */
-int try_start(struct trio *t, const struct store_options *o, struct store **s, enum store_start *how, struct cwt_error *err);
+int try_start(struct trio *t, const struct store_options *o, struct store **s, enum store_start *how,
+	      struct cwt_error *err);
 extern const struct store_options default_options;
 
 void model_clear(struct model *m);
@@ -52,7 +53,7 @@ void model_fill(struct model *m, uint64_t seed);		/* about half mapped, oblocks 
 bool model_equals(const struct model *a, const struct model *b);
 bool model_is_subset(const struct model *a, const struct model *of);
 void model_load(struct model *m, struct store *s);		/* by store_load() */
-void model_read(struct model *m, struct trio *t);		/* by the text form: what the disk says, whatever a start decides */
+void model_read(struct model *m, struct trio *t); /* by the text form: what the disk says, whatever a start decides */
 
 int commit_begin_pages(struct store *s, const struct model *m, unsigned pages_mask, unsigned flags);
 int commit_model(struct store *s, const struct model *m, unsigned pages_mask, unsigned flags);	/* to the end */

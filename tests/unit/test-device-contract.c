@@ -275,11 +275,11 @@ START_TEST(random_operations_match_a_shadow_copy)
 
 	fprintf(stderr, "%s: TEST_SEED=%llu\n", device_makers[_i].name, (unsigned long long)seed);
 	if (rig_open(&rig, &device_makers[_i], ODD_SIZE, 8)) {
-		fuzz_run(&rig, seed, 1200);
+		fuzz_run(&rig, seed, 3000);
 		rig_close(&rig);
 	}
 	if (rig_open(&rig, &device_makers[_i], BIG_SIZE, 16)) {
-		fuzz_run(&rig, seed + 1, 1200);
+		fuzz_run(&rig, seed + 1, 3000);
 		rig_close(&rig);
 	}
 }

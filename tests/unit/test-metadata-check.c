@@ -121,7 +121,8 @@ START_TEST(a_lost_superblock_copy_and_rotten_marks_are_damage)
 	page(64)[100] ^= 1;
 	r = check();
 	ck_assert_msg(strstr(text, "damage: superblock copy 1 is zeros"), "%s", text);
-	ck_assert_msg(strstr(text, "damage: page 64 of region marks does not verify: counts as all marked"), "%s", text);
+	ck_assert_msg(strstr(text, "damage: page 64 of region marks does not verify: counts as all marked"), "%s",
+		      text);
 	ck_assert_uint_eq(r.nr_damage, 2);
 	trio_close(&t);
 }

@@ -160,7 +160,8 @@ static void assert_refused(const struct superblock *sb, uint64_t size, const cha
 	struct cwt_error err = { "" };
 
 	ck_assert_int_eq(superblock_check(sb, size, true, "FILE", &err), -EINVAL);
-	ck_assert_msg(strstr(err.text, word) && !strncmp(err.text, "FILE: ", 6) && strchr(err.text, '('), "%s", err.text);
+	ck_assert_msg(strstr(err.text, word) && !strncmp(err.text, "FILE: ", 6) && strchr(err.text, '('), "%s",
+		      err.text);
 }
 
 #define REFUSED_IF(change, word) do { struct superblock sb = good; change; assert_refused(&sb, size, word); } while (0)
@@ -199,7 +200,8 @@ START_TEST(a_superblock_whose_values_make_no_sense_is_refused_with_a_line)
 	REFUSED_IF(sb.regions[3].offset_bytes = sb.regions[2].offset_bytes, "sense");
 	REFUSED_IF(sb.regions[0].offset_bytes += 100 * 65536, "sense");
 	REFUSED_IF(sb.regions[3].offset_bytes += 65536, "truncated");
-	REFUSED_IF(sb.regions[4] = ((struct region){ 100 << 16, 4096, 99, REGION_REQUIRED }); sb.nr_regions++, "kind 99");
+	REFUSED_IF(sb.regions[4] = ((struct region){ 100 << 16, 4096, 99, REGION_REQUIRED }); sb.nr_regions++,
+		   "kind 99");
 }
 END_TEST
 
@@ -339,8 +341,9 @@ static struct device *golden_image(void)
 	memset(page, 0, sizeof(page));
 	for (unsigned i = 0; i < 3; i++)
 		mapping_put(page, i * 100, &(struct mapping){ 1999 - i, MAPPING_FLAG_MAPPED, (uint8_t)i });
-	page_seal(page, PAGE_BYTES, &(struct page_header){ PAGE_MAPPING, at, 9, { 0xc0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
-							   13, 14, 15 } });
+	page_seal(page, PAGE_BYTES,
+		  &(struct page_header){
+			  PAGE_MAPPING, at, 9, { 0xc0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 } });
 	memcpy(bytes + at * PAGE_BYTES, page, PAGE_BYTES);
 	sb.set_digest = page_checksum(page);
 	at = superblock_region(&sb, REGION_REGION_MARKS)->offset_bytes;
@@ -366,6 +369,8 @@ END_TEST
 RUN("metadata-format", 60, a_superblock_reads_back_every_field, a_superblock_copy_in_the_place_of_the_other_is_refused,
     every_flipped_bit_of_a_superblock_is_seen, a_mapping_page_reads_back_and_free_entries_are_zeros,
     a_page_of_another_kind_or_place_is_refused, a_label_and_a_runtime_page_read_back,
-    a_region_mark_page_of_another_metadata_does_not_verify, a_superblock_whose_values_make_no_sense_is_refused_with_a_line,
-    what_only_a_reader_may_ignore_does_not_stop_a_reader, regions_never_overlap_and_always_suffice_whatever_the_geometry,
-    a_cache_holds_its_size_in_blocks_less_the_label, no_byte_of_the_format_has_moved, the_text_form_has_not_changed)
+    a_region_mark_page_of_another_metadata_does_not_verify,
+    a_superblock_whose_values_make_no_sense_is_refused_with_a_line,
+    what_only_a_reader_may_ignore_does_not_stop_a_reader,
+    regions_never_overlap_and_always_suffice_whatever_the_geometry, a_cache_holds_its_size_in_blocks_less_the_label,
+    no_byte_of_the_format_has_moved, the_text_form_has_not_changed)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A commit is all or nothing, and a start as well: the n-th call fails for n = 0, 1, 2 ... until none does; the process ends
- * between any two steps; the power is cut there with every fate of the writes not yet flushed.  After each, the metadata says
- * exactly the old or exactly the new state, and a start is warm only with the state of a clean stop.
+ * A commit is all or nothing, and a start as well: the n-th call fails for n = 0, 1, 2 ... until none does; the process
+ * ends between any two steps; the power is cut there with every fate of the writes not yet flushed.  After each, the
+ * metadata says exactly the old or exactly the new state, and a start is warm only with the state of a clean stop.
  */
 #include "metadata-fixture.h"
 
@@ -53,7 +53,7 @@ static bool clean_on_disk(void)
 	return r.sb.state & STATE_CLEAN;
 }
 
-/* A start after whatever happened: warm with exactly what the disk says if that is a clean stop, else nothing at all. */
+/* A start after whatever happened: warm with exactly what the disk says if that is a clean stop, else nothing. */
 static void assert_next_start(void)
 {
 	bool clean = clean_on_disk();
@@ -84,8 +84,8 @@ static bool disk_is_one_of(const struct model *x, const struct model *y)
 }
 
 /*
- * The run under test: start, commit b, commit c as the clean stop.  A void attempt is repeated once, as the engine does.
- * *last is what the disk must hold, *next what it may hold instead if the outcome is unknown.
+ * The run under test: start, commit b, commit c as the clean stop.  A void attempt is repeated once, as the engine
+ * does.  *last is what the disk must hold, *next what it may hold instead if the outcome is unknown.
  */
 struct run { const struct model *last, *next; bool started; };
 
@@ -188,7 +188,10 @@ START_TEST(a_failure_before_the_superblock_is_void_and_after_it_unknown)
 
 	setup(false);
 	for (uint64_t n = 0; n < 8; n++) {		/* pages 0 to 2, flush, copy, flush, copy, flush */
-		struct faulty_rule rule = { .kinds = FAULTY_WRITE | FAULTY_FLUSH, .skip = n, .times = 1, .effect = FAULTY_FAIL,
+		struct faulty_rule rule = { .kinds = FAULTY_WRITE | FAULTY_FLUSH,
+					    .skip = n,
+					    .times = 1,
+					    .effect = FAULTY_FAIL,
 					    .error = -ENOSPC };
 
 		back_to_a();
@@ -203,14 +206,15 @@ START_TEST(a_failure_before_the_superblock_is_void_and_after_it_unknown)
 END_TEST
 
 /*
- * A superblock write that arrives in part, on a device whose sectors are not atomic: with one copy rotten, or older, the other is
- * all there is, and must not be the one that is written first.
+ * A superblock write that arrives in part, on a device whose sectors are not atomic: with one copy rotten, or older,
+ * the other is all there is, and must not be the one that is written first.
  */
 START_TEST(the_only_good_superblock_copy_is_never_overwritten_first)
 {
 	setup(false);
-	for (unsigned i = 0; i < 2 * 40; i++) {
-		struct faulty_rule rule = { .kinds = FAULTY_WRITE, .skip = i / 2, .effect = FAULTY_FAIL_PARTWAY, .error = -EIO };
+	for (unsigned i = 0; i < 2 * 6 * 20; i++) {		/* how much arrives is random: 20 times each */
+		struct faulty_rule rule = { .kinds = FAULTY_WRITE, .skip = i / 2 % 6, .effect = FAULTY_FAIL_PARTWAY,
+					    .error = -EIO };
 		struct superblock_pair pair;
 		enum store_start how;
 		struct cwt_error err;
@@ -230,6 +234,26 @@ START_TEST(the_only_good_superblock_copy_is_never_overwritten_first)
 }
 END_TEST
 
+/* Once and again: the old session stays the one that the label carries. */
+START_TEST(a_start_that_ends_before_the_label_still_knows_its_cache)
+{
+	struct faulty_rule rule = { .kinds = FAULTY_WRITE, .effect = FAULTY_FAIL, .error = -EIO };
+	enum store_start how;
+	struct cwt_error err;
+	struct store *s;
+
+	setup(false);
+	ck_assert_int_eq(faulty_device_add_rule(t.dev.cache, &rule), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(try_start(&t, &default_options, &s, &how, &err), -EIO);
+	faulty_device_clear_rules(t.dev.cache);
+	s = start(&t, &how);
+	ck_assert_int_eq(how, START_COLD_UNCLEAN);	/* not CACHE_CHANGED */
+	store_close(s);
+	teardown();
+}
+END_TEST
+
 /* The engine gives up an attempt (a flush of the origin failed): beginning anew makes it void. */
 START_TEST(an_attempt_given_up_before_the_superblock_is_void)
 {
@@ -245,10 +269,15 @@ START_TEST(an_attempt_given_up_before_the_superblock_is_void)
 		ck_assert_int_eq(commit_begin_pages(s, &b, ALL_PAGES, COMMIT_FLUSH), 0);
 		for (int i = 0; i < steps; i++)
 			ck_assert_int_eq(store_commit_step(s), 1);
+		ck_assert(!store_commit_superblock_issued(s));
 		ck_assert(disk_is_one_of(&a, &a));
 		ck_assert_int_eq(commit_model(s, &c, ALL_PAGES, 0), 0);
 		ck_assert_uint_eq(store_generation(s), generation + 1);
 		ck_assert(disk_is_one_of(&c, &c));
+		ck_assert_int_eq(commit_begin_pages(s, &b, 1, 0), 0);
+		ck_assert_int_eq(store_commit_step(s), 1);
+		ck_assert_int_eq(store_commit_step(s), 1);
+		ck_assert(store_commit_superblock_issued(s));
 		store_close(s);
 	}
 	teardown();
@@ -373,11 +402,13 @@ static void leave_unfinished_commit(void)
 }
 
 /* The n-th call of metadata (or cache) fails without effect, and the power goes with it. */
-static bool recover_and_cut(const struct snapshot *from, uint64_t n, bool of_cache, const unsigned *digits, unsigned *nr_unflushed)
+static bool recover_and_cut(const struct snapshot *from, uint64_t n, bool of_cache, const unsigned *digits,
+			    unsigned *nr_unflushed)
 {
 	struct device *dev = of_cache ? t.dev.cache : t.dev.metadata;
-	struct faulty_rule rule = { .kinds = FAULTY_WRITE | FAULTY_FLUSH | FAULTY_ZERO, .skip = n, .effect = FAULTY_FAIL,
-				    .error = -EIO };
+	struct faulty_rule rule = {
+		.kinds = FAULTY_WRITE | FAULTY_FLUSH | FAULTY_ZERO, .skip = n, .effect = FAULTY_FAIL, .error = -EIO
+	};
 	uint64_t faults = faulty_device_counts(dev).faults;
 	enum store_start how;
 	struct cwt_error err;
@@ -478,7 +509,9 @@ START_TEST(a_power_cut_at_any_call_of_a_format_leaves_old_blank_or_new)
 {
 	setup(true);
 	for (uint64_t n = 0; ; n++) {
-		struct faulty_rule rule = { .kinds = FAULTY_WRITE | FAULTY_FLUSH | FAULTY_ZERO, .skip = n, .effect = FAULTY_FAIL,
+		struct faulty_rule rule = { .kinds = FAULTY_WRITE | FAULTY_FLUSH | FAULTY_ZERO,
+					    .skip = n,
+					    .effect = FAULTY_FAIL,
 					    .error = -EIO };
 		struct store_geometry geo = { .block_size_bytes = BS, .nr_cblocks = NR_CBLOCKS,
 					      .origin_size_bytes = ORIGIN_BYTES };
@@ -506,10 +539,11 @@ START_TEST(a_power_cut_at_any_call_of_a_format_leaves_old_blank_or_new)
 }
 END_TEST
 
-RUN("store-crash", 300, a_failing_write_leaves_the_old_or_the_new_state, a_failing_flush_leaves_the_old_or_the_new_state,
-    a_failing_read_at_start_is_an_error_or_a_cold_start, a_failure_before_the_superblock_is_void_and_after_it_unknown,
-    the_only_good_superblock_copy_is_never_overwritten_first, an_attempt_given_up_before_the_superblock_is_void,
-    a_kill_between_any_two_steps_leaves_the_old_or_the_new_state,
+RUN("store-crash", 300, a_failing_write_leaves_the_old_or_the_new_state,
+    a_failing_flush_leaves_the_old_or_the_new_state, a_failing_read_at_start_is_an_error_or_a_cold_start,
+    a_failure_before_the_superblock_is_void_and_after_it_unknown,
+    the_only_good_superblock_copy_is_never_overwritten_first, a_start_that_ends_before_the_label_still_knows_its_cache,
+    an_attempt_given_up_before_the_superblock_is_void, a_kill_between_any_two_steps_leaves_the_old_or_the_new_state,
     a_power_cut_at_any_step_of_a_clean_stop_leaves_the_old_or_the_new_state,
     a_power_cut_at_any_call_of_a_recovery_is_recovered_from, a_power_cut_at_any_call_of_a_warm_start_is_recovered_from,
     a_power_cut_among_unflushed_commits_starts_cold, a_power_cut_at_any_call_of_a_format_leaves_old_blank_or_new)

@@ -3,6 +3,7 @@
 #include "metadata-fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 static struct trio t;
 static struct model a;
@@ -127,7 +128,8 @@ START_TEST(each_step_makes_at_most_one_device_call)
 
 		ret = store_commit_step(s);
 		c = faulty_device_counts(t.dev.metadata);
-		ck_assert_uint_le(c.writes + c.reads + c.flushes + c.zeros - b.writes - b.reads - b.flushes - b.zeros, 1);
+		ck_assert_uint_le(c.writes + c.reads + c.flushes + c.zeros - b.writes - b.reads - b.flushes - b.zeros,
+				  1);
 	} while (ret > 0);
 	ck_assert_int_eq(ret, 0);
 	store_close(s);
@@ -399,8 +401,12 @@ END_TEST
 START_TEST(an_unreadable_superblock_copy_costs_nothing)
 {
 	for (int copy = 0; copy < SUPERBLOCK_COPIES; copy++) {
-		struct faulty_rule rule = { .kinds = FAULTY_READ, .offset_bytes = superblock_page(copy) * PAGE_BYTES,
-					    .len_bytes = SECTOR_BYTES, .times = 1, .effect = FAULTY_FAIL, .error = -EIO };
+		struct faulty_rule rule = { .kinds = FAULTY_READ,
+					    .offset_bytes = superblock_page(copy) * PAGE_BYTES,
+					    .len_bytes = SECTOR_BYTES,
+					    .times = 1,
+					    .effect = FAULTY_FAIL,
+					    .error = -EIO };
 
 		setup();
 		trio_prepare(&t, &a);
@@ -446,7 +452,9 @@ static void prepare_two_versions(void)
 	setup();
 	trio_format(&t);
 	s = start(&t, &how);
-	model_fill(&old, 9);
+	old = a;
+	for (size_t c = 0; c < ARRAY_SIZE(old.entry); c++)
+		old.entry[c].hint ^= 0xFF;	/* no oblock twice in any mix: only the digest can tell */
 	ck_assert_int_eq(commit_model(s, &old, ALL_PAGES, 0), 0);
 	ck_assert_int_eq(commit_model(s, &a, ALL_PAGES, COMMIT_CLEAN), 0);
 	store_close(s);
@@ -463,7 +471,8 @@ START_TEST(a_rotten_or_lost_mapping_page_never_brings_back_an_older_one)
 			slot[2000] ^= 4;
 		else if (how == 1)
 			memset(slot, 0, PAGE_BYTES);
-		else		/* the write was lost: the other slot's older version stands in both places, rightly numbered or not */
+		else /* the write was lost: the other slot's older version stands in both places, rightly numbered or
+			not */
 			memcpy(slot, slot + (slot[24] & 1 ? -1 : 1) * (ptrdiff_t)PAGE_BYTES, PAGE_BYTES);
 		assert_start(&default_options, START_COLD_DAMAGED, "damaged");
 		trio_close(&t);
@@ -473,7 +482,9 @@ END_TEST
 
 START_TEST(an_unreadable_mapping_page_starts_cold_and_is_erased)
 {
-	struct faulty_rule rule = { .kinds = FAULTY_READ, .times = 2, .len_bytes = PAGE_BYTES, .effect = FAULTY_FAIL, .error = -EIO };
+	struct faulty_rule rule = {
+		.kinds = FAULTY_READ, .times = 2, .len_bytes = PAGE_BYTES, .effect = FAULTY_FAIL, .error = -EIO
+	};
 	struct check_result r;
 
 	prepare_two_versions();
@@ -525,6 +536,34 @@ START_TEST(mappings_that_cannot_be_are_never_handed_out)
 }
 END_TEST
 
+/* What an earlier metadata left in this file, in the right place and with a believable generation. */
+START_TEST(a_page_of_another_metadata_is_not_believed)
+{
+	uint8_t *slot, *other;
+	struct page_header h;
+	enum store_start how;
+	uint64_t number;
+	struct store *s;
+
+	setup();
+	trio_prepare(&t, &a);		/* every page was written once, to slot 0 */
+	s = start(&t, &how);
+	ck_assert_int_eq(commit_model(s, &a, 0, COMMIT_CLEAN), 0);
+	store_close(s);
+	slot = committed_slot(1);
+	other = slot + PAGE_BYTES;
+	number = (uint64_t)(slot - bytes_of(t.dev.metadata)) / PAGE_BYTES;
+	ck_assert_int_eq(page_verify(slot, PAGE_BYTES, PAGE_MAPPING, number, &h), PAGE_OK);
+	memcpy(other, slot, PAGE_BYTES);
+	h.number++;
+	h.generation++;
+	h.uuid[5] ^= 1;
+	page_seal(other, PAGE_BYTES, &h);
+	assert_start(&default_options, START_WARM_CLEAN, "warm");
+	trio_close(&t);
+}
+END_TEST
+
 static int stop_at_three(void *ctx, cblock_t c, struct store_entry e)
 {
 	(void)c;
@@ -542,6 +581,8 @@ START_TEST(a_page_that_changes_between_open_and_load_is_not_believed)
 	trio_prepare(&t, &a);
 	s = start(&t, &how);
 	ck_assert_int_eq(how, START_WARM_CLEAN);
+	forge(2, 1, (struct mapping){ 1998, MAPPING_FLAG_MAPPED, 0 });
+	ck_assert_int_eq(store_load(s, stop_at_three, &nr), -EIO);
 	committed_slot(2)[100] ^= 1;
 	ck_assert_int_eq(store_load(s, stop_at_three, &nr), -EIO);
 	store_close(s);
@@ -578,8 +619,10 @@ START_TEST(a_start_writes_a_new_session_on_both_sides)
 
 		store_close(start(&t, &how));
 		for (int copy = 0; copy < 2; copy++)
-			ck_assert_int_eq(superblock_decode(bytes_of(t.dev.metadata) + superblock_page(copy) * PAGE_BYTES, copy,
-							   &sb[copy]), PAGE_OK);
+			ck_assert_int_eq(
+				superblock_decode(bytes_of(t.dev.metadata) + superblock_page(copy) * PAGE_BYTES, copy,
+						  &sb[copy]),
+				PAGE_OK);
 		ck_assert_int_eq(label_decode(bytes_of(t.dev.cache), &label), PAGE_OK);
 		ck_assert_uint_eq(sb[0].session, label.session);
 		ck_assert_uint_eq(sb[0].old_session, label.session);
@@ -614,6 +657,40 @@ START_TEST(busy_marks_are_written_where_the_region_is_and_cleared_by_a_start)
 	ck_assert_mem_eq(bytes_of(t.dev.metadata) + at, bits, sizeof(bits));
 	store_close(start(&t, &how));
 	ck_assert(bytes_are_zero(bytes_of(t.dev.metadata) + at, sizeof(bits)));
+	trio_close(&t);
+}
+END_TEST
+
+static void *write_marks_in_a_loop(void *store)
+{
+	uint8_t bits[PAGE_BYTES] = { 0 };
+
+	for (int i = 0; i < 2000; i++) {
+		bits[0] = (uint8_t)i;
+		if (store_write_marks(store, 0, bits) || !store_generation(store) ||
+		    store_commit_outcome_unknown(store))
+			return store;
+	}
+	return NULL;
+}
+
+/* For ThreadSanitizer: what the seam allows side by side shares nothing unprotected. */
+START_TEST(marks_are_written_beside_commits)
+{
+	enum store_start how;
+	pthread_t thread;
+	struct store *s;
+	void *failed;
+
+	setup();
+	trio_prepare(&t, &a);
+	s = start(&t, &how);
+	ck_assert_int_eq(pthread_create(&thread, NULL, write_marks_in_a_loop, s), 0);
+	for (int i = 0; i < 200; i++)
+		ck_assert_int_eq(commit_model(s, &a, ALL_PAGES, i % 2 ? COMMIT_FLUSH : 0), 0);
+	ck_assert_int_eq(pthread_join(thread, &failed), 0);
+	ck_assert_ptr_null(failed);
+	store_close(s);
 	trio_close(&t);
 }
 END_TEST
@@ -682,7 +759,9 @@ START_TEST(a_format_that_cannot_be_is_refused_with_nothing_written)
 		{ .block_size_bytes = BS, .nr_cblocks = 0, .origin_size_bytes = 1 },
 		{ .block_size_bytes = BS, .nr_cblocks = 1, .origin_size_bytes = 0 },
 		{ .block_size_bytes = BS, .nr_cblocks = 1, .origin_size_bytes = 1ull << 44 },
-		{ .block_size_bytes = BS, .nr_cblocks = 1u << 20, .origin_size_bytes = 1ull << 30 },	/* the file is too small */
+		{ .block_size_bytes = BS,
+		  .nr_cblocks = 1u << 20,
+		  .origin_size_bytes = 1ull << 30 }, /* the file is too small */
 	};
 
 	setup();
@@ -720,7 +799,9 @@ END_TEST
 START_TEST(a_commit_of_thousands_of_pages_is_whole)
 {
 	enum { NR = 2500 * 252 };
-	struct store_geometry geo = { .block_size_bytes = BS, .nr_cblocks = NR, .origin_size_bytes = (uint64_t)NR * BS };
+	struct store_geometry geo = { .block_size_bytes = BS,
+				      .nr_cblocks = NR,
+				      .origin_size_bytes = (uint64_t)NR * BS };
 	struct memory_options o = { .size_bytes = store_metadata_size(NR, geo.origin_size_bytes, BS) };
 	struct memory_options lazy = { .size_bytes = geo.origin_size_bytes + BS };
 	struct store_entry entries[STORE_ENTRIES_PER_PAGE];
@@ -759,18 +840,21 @@ START_TEST(a_commit_of_thousands_of_pages_is_whole)
 END_TEST
 
 RUN("store", 120, a_clean_stop_keeps_every_mapping_and_its_hint, a_stop_without_the_clean_mark_drops_every_mapping,
-    mappings_committed_after_a_cold_start_survive_the_next_clean_stop, only_the_changed_pages_and_the_superblocks_are_written,
-    each_step_makes_at_most_one_device_call, an_origin_whose_times_changed_drops_every_mapping_unless_it_is_trusted,
+    mappings_committed_after_a_cold_start_survive_the_next_clean_stop,
+    only_the_changed_pages_and_the_superblocks_are_written, each_step_makes_at_most_one_device_call,
+    an_origin_whose_times_changed_drops_every_mapping_unless_it_is_trusted,
     an_origin_of_another_size_is_refused_even_if_trusted_and_reset_takes_it,
     a_block_device_is_known_by_its_size_and_a_file_is_not_taken_for_one, reset_drops_every_mapping,
     a_blank_cache_under_used_metadata_starts_cold, a_cache_with_another_label_starts_cold_and_is_taken_over,
     a_restored_older_copy_of_the_cache_starts_cold, a_foreign_cache_is_refused_untouched_even_with_reset,
     metadata_given_as_the_cache_is_refused, a_cache_smaller_than_its_metadata_says_is_refused,
-    blank_foreign_and_broken_metadata_are_refused_each_with_its_line, one_rotten_superblock_copy_costs_nothing_and_is_repaired,
-    an_unreadable_superblock_copy_costs_nothing, a_rotten_or_lost_mapping_page_never_brings_back_an_older_one,
-    an_unreadable_mapping_page_starts_cold_and_is_erased, mappings_that_cannot_be_are_never_handed_out,
+    blank_foreign_and_broken_metadata_are_refused_each_with_its_line,
+    one_rotten_superblock_copy_costs_nothing_and_is_repaired, an_unreadable_superblock_copy_costs_nothing,
+    a_rotten_or_lost_mapping_page_never_brings_back_an_older_one, an_unreadable_mapping_page_starts_cold_and_is_erased,
+    mappings_that_cannot_be_are_never_handed_out, a_page_of_another_metadata_is_not_believed,
     a_page_that_changes_between_open_and_load_is_not_believed, load_stops_where_the_callback_says,
     a_start_writes_a_new_session_on_both_sides, busy_marks_are_written_where_the_region_is_and_cleared_by_a_start,
-    the_runtime_page_says_who_and_a_torn_one_says_none, probing_tells_blank_ours_and_foreign,
-    formatting_again_leaves_nothing_of_before, a_format_that_cannot_be_is_refused_with_nothing_written,
-    a_truncated_metadata_is_refused, a_commit_of_thousands_of_pages_is_whole)
+    marks_are_written_beside_commits, the_runtime_page_says_who_and_a_torn_one_says_none,
+    probing_tells_blank_ours_and_foreign, formatting_again_leaves_nothing_of_before,
+    a_format_that_cannot_be_is_refused_with_nothing_written, a_truncated_metadata_is_refused,
+    a_commit_of_thousands_of_pages_is_whole)
