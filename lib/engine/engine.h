@@ -78,7 +78,7 @@ struct flush_state {
 /* commit.c.  cwt.lock, but where it says otherwise. */
 enum commit_step { COMMIT_IDLE, COMMIT_FLUSH_CACHE, COMMIT_FLUSH_ORIGIN, COMMIT_STORE };
 
-struct commit_state {
+struct engine_commit {
 	uint8_t *dirty_pages;		/* bitmap: changed since they were last in a snapshot */
 	uint8_t *snapshot_pages;	/* bitmap: in the commit under way, dirty again if it is aborted */
 	uint32_t nr_pages, nr_dirty;
@@ -111,7 +111,7 @@ struct cwt {
 	struct list fills;			/* under way */
 	struct engine_stats stats;
 	struct flush_state flush;
-	struct commit_state commit;
+	struct engine_commit commit;
 	enum cwt_bypass bypass;
 	char bypass_reason[128];
 	bool bypass_unlogged;
