@@ -11,7 +11,6 @@
 #include <cachewt.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define OFFSET (1 << 20)
@@ -65,13 +64,13 @@ static int use(struct cwt_loop *loop)
 int main(int argc, char **argv)
 {
 	struct cwt_config config = { .cache_size_bytes = 4 << 20 };
-	struct cwt_status *status = malloc(sizeof(*status));
+	static struct cwt_status status;
 	struct cwt_loop *loop;
 	struct cwt_error err;
 	struct cwt *cwt;
 	int failed;
 
-	if (argc != 4 || !status) {
+	if (argc != 4) {
 		fputs("usage: simple ORIGIN CACHE METADATA\n", stderr);
 		return 2;
 	}
@@ -88,9 +87,8 @@ int main(int argc, char **argv)
 		failed = use(loop);
 		cwt_loop_close(loop);
 	}
-	cwt_get_status(cwt, status);
-	printf("read hits %llu, read misses %llu, promotions %llu\n", (unsigned long long)status->read_hits,
-	       (unsigned long long)status->read_misses, (unsigned long long)status->promotions);
-	free(status);
+	cwt_get_status(cwt, &status);
+	printf("read hits %llu, read misses %llu, promotions %llu\n", (unsigned long long)status.read_hits,
+	       (unsigned long long)status.read_misses, (unsigned long long)status.promotions);
 	return cwt_close(cwt) || failed ? 1 : 0;
 }
