@@ -132,7 +132,7 @@ static int commit_flush_cache(struct cwt *e)
 
 static int commit_flush_origin(struct cwt *e)
 {
-	int error = e->options.read_only ? 0 : device_flush(e->dev.origin);
+	int error = device_flush(e->dev.origin);	/* read-only too: an earlier mount may have died before its flush (R6) */
 
 	if (!error)
 		return 0;
