@@ -29,14 +29,14 @@ shift
 origin=$1
 shift
 dir=$(mktemp -d)
-mkdir "$dir/mnt"
-mount -t tmpfs -o size=128M cachewt "$dir/mnt"		# everything of ours is gone with the namespace
-mkdir "$dir/mnt/image"
-status=0
-cachewtfs --name image.img --cache "$dir/mnt/cache" --metadata "$dir/mnt/metadata" --cache-size 64M "$origin" "$dir/mnt/image"
-"$@" "$dir/mnt/image/image.img" || status=$?
-cachewt status "$dir/mnt/image" >&2
-umount "$dir/mnt/image"
-umount -l "$dir/mnt"
-rmdir "$dir/mnt" "$dir"
-exit $status
+cleanup() {
+	mountpoint -q "$dir/image" && umount "$dir/image"
+	mountpoint -q "$dir" && umount -l "$dir"
+	rmdir "$dir"
+}
+trap cleanup EXIT
+mount -t tmpfs -o size=128M cachewt "$dir"	# for the cache: gone with the namespace
+mkdir "$dir/image"
+cachewtfs --name image.img --cache "$dir/cache" --metadata "$dir/metadata" --cache-size 64M "$origin" "$dir/image"
+"$@" "$dir/image/image.img"
+cachewt status "$dir/image" >&2

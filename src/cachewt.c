@@ -8,7 +8,7 @@
 #include "cachewt_tool.h"
 
 static const struct subcommand *const subcommands[] = {
-	&cmd_status, &cmd_message, &cmd_invalidate, &cmd_wait,
+	&cmd_status, &cmd_message, &cmd_invalidate, &cmd_wait, &cmd_format, &cmd_check, &cmd_dump, &cmd_verify,
 };
 
 static void print_subcommands(void)
@@ -33,27 +33,23 @@ static const struct subcommand *find(const char *name)
 int main(int argc, char **argv)
 {
 	const struct subcommand *sub;
-	int status;
 
 	if (argc < 2) {
-		fputs("cachewt: no subcommand given (see cachewt --help)\n", stderr);
+		tool_fail("no subcommand given (see cachewt --help)");
 		return TOOL_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		print_subcommands();
-		return TOOL_OK;
+		return tool_finish(TOOL_OK);
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		puts("cachewt " PACKAGE_VERSION);
-		return TOOL_OK;
+		return tool_finish(TOOL_OK);
 	}
 	sub = find(argv[1]);
 	if (!sub) {
 		tool_fail("%s: no such subcommand (see cachewt --help)", argv[1]);
 		return TOOL_USAGE;
 	}
-	status = sub->run(sub, argc - 1, argv + 1);
-	if (fflush(stdout) || ferror(stdout))
-		return tool_fail("standard output: cannot be written");
-	return status;
+	return tool_finish(sub->run(sub, argc - 1, argv + 1));
 }

@@ -108,6 +108,9 @@ int control_write(const char *mount, const char *message, struct cwt_error *err)
 	close(fd);
 	if (error == EINVAL)
 		error_set(err, -error, "%s: the mount refuses the message \"%s\" (see MESSAGES in cachewt(1))", mount, message);
+	else if (error == EBUSY)
+		error_set(err, -error, "%s: the mount refuses the message \"%s\" now: the cache is bypassed for another reason "
+			  "(cachewt status %s says which)", mount, message, mount);
 	else if (error)
 		error_set(err, -error, "%s: message \"%s\": %s", mount, message, strerror(error));
 	g_free(path);

@@ -38,7 +38,7 @@ const struct subcommand cmd_message = {
 	.help = "KEY is one of\n"
 		"  commit           make the mappings of now durable, and wait for it\n"
 		"  drop             invalidate the whole cache\n"
-		"  bypass on|off    all requests go to the origin, or use the cache again\n"
+		"  bypass on|off    all requests go to the origin; or the cache is used again\n"
 		"  cache-ok         use the cache again after its errors\n"
 		"  origin-ok        end the sticky error of fsync after a failed flush of the origin\n",
 	.run = message_run,

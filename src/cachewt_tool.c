@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cachewt_tool.h"
+#include "sizes.h"
 
 static gboolean show_help(const gchar *name, const gchar *value, gpointer data, GError **error)
 {
@@ -66,7 +67,7 @@ char **tool_parse(const struct subcommand *sub, int argc, char **argv, const GOp
 	}
 	if (help) {
 		print_help(context);
-		exit(TOOL_OK);
+		exit(tool_finish(TOOL_OK));
 	}
 	if (!args)
 		args = g_new0(char *, 1);
@@ -127,38 +128,19 @@ int tool_usage(const struct subcommand *sub, const char *fmt, ...)
 	return TOOL_USAGE;
 }
 
-int tool_parse_size(const char *text, uint64_t *bytes)
+int tool_finish(int status)
 {
-	static const char units[] = "KMGT";
-	const char *unit;
-	guint64 n;
-	char *end;
-	unsigned shift = 0;
-
-	if (!g_ascii_isdigit(text[0]))		/* strtoull would take a sign and blanks */
-		return -EINVAL;
-	errno = 0;
-	n = g_ascii_strtoull(text, &end, 10);
-	if (errno)
-		return -ERANGE;
-	if (*end) {
-		unit = strchr(units, g_ascii_toupper(*end));
-		if (!unit || end[1])
-			return -EINVAL;
-		shift = 10 * (unsigned)(unit - units + 1);
-	}
-	if (n > (uint64_t)INT64_MAX >> shift)
-		return -ERANGE;
-	*bytes = n << shift;
-	return 0;
+	if (status == TOOL_OK && (fflush(stdout) || ferror(stdout)))
+		return tool_fail("standard output: cannot be written (is the disk full?)");
+	return status;
 }
 
 bool tool_size_arg(const struct subcommand *sub, const char *what, const char *text, uint64_t *bytes)
 {
-	int err = tool_parse_size(text, bytes);
+	int err = size_parse(text, bytes);
 
 	if (err == -ERANGE)
-		tool_usage(sub, "%s: %s is too large, at most 2^63 - 1 bytes", what, text);
+		tool_usage(sub, "%s: %s is too large, at most 2^64 - 1", what, text);
 	else if (err)
 		tool_usage(sub, "%s: \"%s\" is no size: digits, then K, M, G, T or nothing", what, text);
 	return !err;

@@ -40,13 +40,10 @@ int tool_fail(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* Print "cachewt: SUBCOMMAND: ", the text and where help is, as one line; returns TOOL_USAGE. */
 int tool_usage(const struct subcommand *sub, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
-/*
- * A size in bytes: decimal digits and one of K, M, G, T (powers of 1024, either case) or nothing.  0 or -EINVAL (not a size) or
- * -ERANGE (2^63 and more: no file is as long).  Pure.
- */
-int tool_parse_size(const char *text, uint64_t *bytes);
+/* The last act of the program: status, or TOOL_FAILED when what was printed did not get out. */
+int tool_finish(int status);
 
-/* The same for an argument: wrong usage is said with the argument's name. */
+/* An argument that is a size (sizes.h); wrong usage is said with the argument's name. */
 bool tool_size_arg(const struct subcommand *sub, const char *what, const char *text, uint64_t *bytes);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* cachewt wait: poll a mount until it answers (--ready), or until no request is in flight (--idle). */
 #include <errno.h>
+#include <math.h>
 
 #include "cachewt_control.h"
 #include "cachewt_stats.h"
@@ -34,8 +35,7 @@ static int idle_now(const char *mount, struct cwt_error *err)
 	return error ? error : stats.value[STATS_IN_FLIGHT] == 0;
 }
 
-/* timeout_us < 0: for ever. */
-static int wait_for(const char *mount, bool ready, gint64 timeout_us)
+static int wait_for(const char *mount, bool ready, double timeout_s)
 {
 	gint64 start_us = g_get_monotonic_time();
 	struct cwt_error err;
@@ -47,9 +47,9 @@ static int wait_for(const char *mount, bool ready, gint64 timeout_us)
 			return TOOL_OK;
 		if (state < 0)
 			return tool_fail("%s", err.text);
-		if (timeout_us >= 0 && g_get_monotonic_time() - start_us >= timeout_us)
+		if ((double)(g_get_monotonic_time() - start_us) >= timeout_s * G_USEC_PER_SEC)
 			return tool_fail("%s: not %s after %g s (cachewt status %s says more)", mount, ready ? "ready" : "idle",
-					 (double)timeout_us / G_USEC_PER_SEC, mount);
+					 timeout_s, mount);
 		g_usleep(POLL_INTERVAL_US);
 	}
 }
@@ -57,7 +57,7 @@ static int wait_for(const char *mount, bool ready, gint64 timeout_us)
 static int wait_run(const struct subcommand *sub, int argc, char **argv)
 {
 	gboolean ready = FALSE, idle = FALSE;
-	double timeout_s = -1;
+	double timeout_s = INFINITY;
 	const GOptionEntry entries[] = {
 		{ "ready", 0, 0, G_OPTION_ARG_NONE, &ready, "Until the mount answers", NULL },
 		{ "idle", 0, 0, G_OPTION_ARG_NONE, &idle, "Until no request is in flight", NULL },
@@ -71,10 +71,10 @@ static int wait_run(const struct subcommand *sub, int argc, char **argv)
 		return TOOL_USAGE;
 	if (ready == idle)
 		status = tool_usage(sub, "give one of --ready and --idle");
-	else if (timeout_s != -1 && !(timeout_s >= 0 && timeout_s <= 1e9))
-		status = tool_usage(sub, "--timeout: %g is not within 0 to 1000000000 seconds", timeout_s);
+	else if (!(timeout_s >= 0))
+		status = tool_usage(sub, "--timeout: %g is not 0 or more seconds", timeout_s);
 	else
-		status = wait_for(args[0], ready, timeout_s < 0 ? -1 : (gint64)(timeout_s * G_USEC_PER_SEC));
+		status = wait_for(args[0], ready, timeout_s);
 	g_strfreev(args);
 	return status;
 }

@@ -24,6 +24,17 @@ void daemon_open_standard_fds(void)
 		close(fd);
 }
 
+void daemon_print_line(const char *text)
+{
+	char line[sizeof(((struct cwt_error *)0)->text)];
+	size_t n;
+
+	for (n = 0; n < sizeof(line) - 1 && text[n]; n++)
+		line[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7f ? '?' : text[n];
+	line[n] = '\0';
+	fprintf(stderr, "cachewtfs: %s\n", line);
+}
+
 static int exit_status_of(pid_t child)
 {
 	int status;
@@ -50,7 +61,7 @@ static _Noreturn void wait_for_report(int from, pid_t child)
 	text[len] = '\0';
 	if (!len)
 		strcpy(text, "start: the background process ended without a word (see the system's log, or try -f)");
-	fprintf(stderr, "cachewtfs: %s\n", text);
+	daemon_print_line(text);
 	_exit(exit_status_of(child));
 }
 
@@ -91,7 +102,7 @@ static void write_report(int report, const char *text, size_t len)
 void daemon_failed(int report, const char *text)
 {
 	if (report < 0)
-		fprintf(stderr, "cachewtfs: %s\n", text);
+		daemon_print_line(text);
 	else
 		write_report(report, text, strlen(text));
 }

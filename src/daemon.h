@@ -16,7 +16,10 @@ void daemon_open_standard_fds(void);
 /* Fork; returns in the child only, *report is where its report goes.  -EAGAIN ...: no child, with a line. */
 int daemon_fork(int *report, struct cwt_error *err);
 
-/* The parent prints "cachewtfs: text" and will exit with the child's status.  report -1: we are in the foreground, print it. */
+/* Print "cachewtfs: text" to stderr, as one line whatever bytes a path in it has. */
+void daemon_print_line(const char *text);
+
+/* The parent prints the line and will exit with the child's status.  report -1: we are in the foreground, print it. */
 void daemon_failed(int report, const char *text);
 
 /* The parent exits with 0; the child lets go of the terminal.  Nothing to do in the foreground. */

@@ -165,7 +165,7 @@ static void serve(struct loop *loop)
 		if (received == RECEIVED_END || last)
 			receiving = false;
 		did += cwt_loop_turn(loop->cwt_loop);
-		if (did)
+		if (did || !(receiving || loop->in_flight))
 			continue;
 		if (!receiving || received == RECEIVED_NO_SLOT)
 			wait_for_engine(loop, receiving);

@@ -108,6 +108,20 @@ static int open_engine(struct program *p, struct cwt_error *err)
 	}
 }
 
+/* Seen by who started us, too: the terminal is still there. */
+static int detach_dead_mount(struct program *p, struct cwt_error *err)
+{
+	static const char said[] = "detached the dead mount of a cachewtfs that has ended";
+	int ret = mountpoint_detach_dead(p->paths.mountpoint, err);
+
+	if (ret)
+		return ret;
+	log_warning("%s: %s", p->paths.mountpoint, said);
+	if (p->report >= 0)
+		fprintf(stderr, "cachewtfs: %s: %s\n", p->paths.mountpoint, said);
+	return 0;
+}
+
 /* For threads made from now on, the engine's too. */
 static void prepare_threads(void)
 {
@@ -293,7 +307,7 @@ static int serve(struct program *p)
 	if (!ret)
 		ret = open_engine(p, &err);
 	if (!ret && p->dead_mount)
-		ret = mountpoint_detach_dead(p->paths.mountpoint, &err);
+		ret = detach_dead_mount(p, &err);
 	if (!ret) {
 		p->server.size_bytes = cwt_size_bytes(p->server.cwt);
 		p->server.block_size_bytes = cwt_block_size_bytes(p->server.cwt);
@@ -368,7 +382,7 @@ int main(int argc, char **argv)
 		report_open(program.options.name, program.options.foreground, program.options.debug);
 		status = serve(&program);
 	} else if (status != EXIT_SUCCESS) {
-		fprintf(stderr, "cachewtfs: %s\n", err.text);
+		daemon_print_line(err.text);
 	}
 	paths_free(&program.paths);
 	options_free(&program.options);

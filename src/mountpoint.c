@@ -7,17 +7,25 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "mount_table.h"
 #include "mountpoint.h"
 
+/* stat() alone may be answered from what the kernel remembers of a dead mount; statvfs() asks. */
+static int look_at(const char *path)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	return stat(path, &st) || statvfs(path, &fs) ? errno : 0;
+}
+
 int mountpoint_check(const char *path, bool *dead, struct cwt_error *err)
 {
-	struct stat st;
-	int error = stat(path, &st) ? errno : 0;
+	int error = look_at(path);
 	char *type = mount_type_at(path);
 	bool ours = type && !strcmp(type, MOUNT_TYPE);
 	int ret = 0;
@@ -69,6 +77,5 @@ int mountpoint_detach_dead(const char *path, struct cwt_error *err)
 	if (ret)
 		return error_set(err, ret, "%s: the dead mount of a cachewtfs lies there and cannot be detached: %s "
 				 "(detach it: fusermount3 -u)", path, strerror(-ret));
-	log_warning("%s: detached the dead mount of a cachewtfs that has ended", path);
 	return 0;
 }

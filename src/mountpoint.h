@@ -18,7 +18,7 @@
  */
 int mountpoint_check(const char *path, bool *dead, struct cwt_error *err);
 
-/* Detach the dead mount, with a line that says so. */
+/* Detach the dead mount. */
 int mountpoint_detach_dead(const char *path, struct cwt_error *err);
 
 /* -EBUSY: something uses it (not if lazy). */

@@ -77,15 +77,28 @@ static void raw_free(struct raw *raw)
 	g_strfreev(raw->rest);
 }
 
+/* GLib takes --reset=no for --reset. */
+static int refuse_flag_values(char **args, struct cwt_error *err)
+{
+	static const char *const flags[] = { "--read-only=", "--trust-origin=", "--reset=", "--foreground=", "--debug=", "--version=",
+					     "--help=" };
+
+	for (; *args && strcmp(*args, "--"); args++)
+		for (size_t i = 0; i < G_N_ELEMENTS(flags); i++)
+			if (g_str_has_prefix(*args, flags[i]))
+				return error_set(err, -EINVAL, "%s: this option takes no value (leave '=' out)", *args);
+	return 0;
+}
+
 /* args is consumed. */
 static int raw_parse(char **args, struct raw *raw, struct cwt_error *err)
 {
 	GOptionContext *context = context_new(raw);
 	GError *error = NULL;
-	int ret = 0;
+	int ret = refuse_flag_values(args, err);
 
 	*raw = (struct raw){ 0 };
-	if (!g_option_context_parse_strv(context, &args, &error)) {
+	if (!ret && !g_option_context_parse_strv(context, &args, &error)) {
 		ret = error_set(err, -EINVAL, "command line: %s " SEE_HELP, error->message);
 		g_error_free(error);
 	}
@@ -158,12 +171,12 @@ static int sort_mount_option(const char *option, struct options *o, GPtrArray *a
  * What the lists of -o say, put in front of the command line's own arguments: parsed as one, the latter win, and
  * repeatable options add up.
  */
-static int expand_lists(char **lists, int argc, char **argv, struct options *o, char ***expanded, struct cwt_error *err)
+static int expand_lists(char **lists, char **given, struct options *o, char ***expanded, struct cwt_error *err)
 {
 	GPtrArray *args = g_ptr_array_new_with_free_func(g_free), *fuse = g_ptr_array_new_with_free_func(g_free);
 	int ret = 0;
 
-	g_ptr_array_add(args, g_strdup(argc ? argv[0] : "cachewtfs"));
+	g_ptr_array_add(args, g_strdup(*given++));
 	for (; lists && *lists && !ret; lists++) {
 		char **options = mount_options_split(*lists);
 
@@ -171,8 +184,8 @@ static int expand_lists(char **lists, int argc, char **argv, struct options *o, 
 			ret = sort_mount_option(*p, o, args, fuse, err);
 		g_strfreev(options);
 	}
-	for (int i = 1; i < argc; i++)
-		g_ptr_array_add(args, g_strdup(argv[i]));
+	for (; *given; given++)
+		g_ptr_array_add(args, g_strdup(*given));
 	g_ptr_array_add(args, NULL);
 	g_ptr_array_add(fuse, NULL);
 	o->fuse = (char **)g_ptr_array_free(fuse, FALSE);
@@ -273,29 +286,43 @@ static int take_raw(struct raw *raw, struct options *o, struct cwt_error *err)
 	return ret ? ret : parse_numbers(raw, o, err);
 }
 
+/* A copy of the arguments; -oLIST, which GLib does not know, is made -o LIST. */
+static char **copy_arguments(int argc, char **argv)
+{
+	GPtrArray *args = g_ptr_array_new();
+	bool options = true;
+
+	g_ptr_array_add(args, g_strdup(argc ? argv[0] : "cachewtfs"));
+	for (int i = 1; i < argc; i++) {
+		const char *arg = argv[i];
+
+		options &= strcmp(arg, "--") != 0;
+		if (options && g_str_has_prefix(arg, "-o") && arg[2]) {
+			g_ptr_array_add(args, g_strdup("-o"));
+			arg += 2;
+		}
+		g_ptr_array_add(args, g_strdup(arg));
+	}
+	g_ptr_array_add(args, NULL);
+	return (char **)g_ptr_array_free(args, FALSE);
+}
+
+/* The first look finds the lists of -o; the second one is at everything. */
 int options_parse(int argc, char **argv, struct options *o, struct cwt_error *err)
 {
-	char **expanded = NULL, **given;
-	GPtrArray *args = g_ptr_array_new();
+	char **given = copy_arguments(argc, argv), **expanded = NULL;
 	struct raw raw;
 	int ret;
 
 	*o = (struct options){ 0 };
-	for (int i = 0; i < argc; i++)
-		g_ptr_array_add(args, g_strdup(argv[i]));
-	g_ptr_array_add(args, NULL);
-	given = (char **)g_ptr_array_free(args, FALSE);
-
-	ret = raw_parse(given, &raw, err);
-	if (!ret && (raw.help || raw.version)) {
+	ret = raw_parse(g_strdupv(given), &raw, err);
+	if (!ret && (raw.help || raw.version))
 		o->action = raw.help ? OPTIONS_HELP : OPTIONS_VERSION;
-		raw_free(&raw);
-		return 0;
-	}
-	if (!ret)
-		ret = expand_lists(raw.lists, argc, argv, o, &expanded, err);
+	else if (!ret)
+		ret = expand_lists(raw.lists, given, o, &expanded, err);
 	raw_free(&raw);
-	if (ret) {
+	g_strfreev(given);
+	if (ret || o->action != OPTIONS_MOUNT) {
 		g_strfreev(expanded);
 		return ret;
 	}

@@ -203,16 +203,23 @@ int paths_choose_pair(const struct options *options, struct paths *paths, struct
 			 paths->base, PATHS_PAIRS_MAX);
 }
 
+/* A block device, or a file that somebody has given a size. */
+static bool has_content(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && (!S_ISREG(st.st_mode) || st.st_size > 0);
+}
+
 uint64_t paths_new_cache_size(const struct options *options, const struct paths *paths)
 {
 	struct statvfs fs;
-	struct stat st;
 	char *folder;
 	bool failed;
 
 	if (options->cache_size_bytes)
 		return options->cache_size_bytes;
-	if (!stat(paths->cache, &st) && (!S_ISREG(st.st_mode) || st.st_size > 0))
+	if (has_content(paths->cache) || has_content(paths->metadata))
 		return 0;
 	folder = g_path_get_dirname(paths->cache);
 	failed = statvfs(folder, &fs);

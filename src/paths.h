@@ -40,7 +40,7 @@ void paths_free(struct paths *paths);
  */
 int paths_choose_pair(const struct options *options, struct paths *paths, struct cwt_error *err);
 
-/* The size for a cache that is to be made; 0: one exists and keeps its own. */
+/* The size for a cache that is to be made; 0: one exists and keeps its own, or a metadata that knows its size. */
 uint64_t paths_new_cache_size(const struct options *options, const struct paths *paths);
 
 /* Pure parts.  Free with g_free(). */

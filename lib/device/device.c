@@ -38,6 +38,13 @@ int device_zero(struct device *dev, enum device_zero_op op, uint64_t offset_byte
 	return len_bytes ? dev->ops->zero(dev, op, offset_bytes, len_bytes) : 0;
 }
 
+int device_tag(struct device *dev, const void *set, void *get)
+{
+	cwt_assert(dev->ops);
+	cwt_assert(!set || !dev->info.read_only);
+	return dev->ops->tag ? dev->ops->tag(dev, set, get) : -EOPNOTSUPP;
+}
+
 int device_identity(struct device *dev, struct device_identity *id)
 {
 	cwt_assert(dev->ops);

@@ -83,6 +83,7 @@ struct device_identity {
  * flush     returns 0 when all writes that completed before this call are durable.  Blocking, any thread.
  * zero      -EOPNOTSUPP where the store cannot.  Blocking, any thread; range rule as for a write.
  * identity  blocking, any thread.
+ * tag       see device_tag(); blocking, any thread; NULL: none.
  * close     after the last queue is closed; frees dev.
  */
 struct device_ops {
@@ -93,6 +94,7 @@ struct device_ops {
 	int (*flush)(struct device *dev);
 	int (*zero)(struct device *dev, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes);
 	int (*identity)(struct device *dev, struct device_identity *id);
+	int (*tag)(struct device *dev, const void *set, void *get);
 	void (*close)(struct device *dev);
 };
 
@@ -122,6 +124,13 @@ int device_write(struct device *dev, uint64_t offset_bytes, const void *buf, siz
 int device_flush(struct device *dev);
 int device_zero(struct device *dev, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes);
 int device_identity(struct device *dev, struct device_identity *id);
+/*
+ * A store may carry a tag beside its content, DEVICE_TAG_BYTES long (files: a user xattr), durable before the call returns.  set NULL:
+ * leave it; get NULL: do not read it.  get is read before set is written; all zeros where there is none yet.  -EOPNOTSUPP: this
+ * store takes none.
+ */
+#define DEVICE_TAG_BYTES 24
+int device_tag(struct device *dev, const void *set, void *get);
 void device_close(struct device *dev);	/* NULL is allowed */
 
 /*

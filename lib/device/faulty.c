@@ -197,6 +197,18 @@ static int faulty_flush(struct device *dev)
 	return verdict_fails(&v) ? v.error : 0;
 }
 
+/* Without power there is no tag either; it is durable when it is written. */
+static int faulty_tag(struct device *dev, const void *set, void *get)
+{
+	struct faulty *f = faulty_of(dev);
+	bool powered;
+
+	pthread_mutex_lock(&f->lock);
+	powered = f->powered;
+	pthread_mutex_unlock(&f->lock);
+	return powered ? device_tag(f->inner, set, get) : -EIO;
+}
+
 static int faulty_identity(struct device *dev, struct device_identity *id)
 {
 	return device_identity(faulty_of(dev)->inner, id);
@@ -340,14 +352,15 @@ static void faulty_submit(struct device *dev, struct device_queue *q, struct dev
 /*
  * ------------------------------------------------------------------ the source: one per queue for all faulty devices
  */
+/* The wake is under the lock: once the queue's thread has seen t, it may answer it and close the queue. */
 void faulty_make_ready_locked(struct faulty_transfer *t)
 {
 	struct faulty_source *source = t->source;
 
 	pthread_mutex_lock(&source->lock);
 	list_add_tail(&source->ready, &t->node);
-	pthread_mutex_unlock(&source->lock);
 	device_queue_wake(source->q);
+	pthread_mutex_unlock(&source->lock);
 }
 
 static void source_start_ready(struct faulty_source *source)
@@ -553,6 +566,7 @@ static const struct device_ops faulty_ops = {
 	.flush = faulty_flush,
 	.zero = faulty_zero,
 	.identity = faulty_identity,
+	.tag = faulty_tag,
 	.close = faulty_close,
 };
 

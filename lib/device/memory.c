@@ -13,6 +13,7 @@
 
 struct memory_device {
 	struct device dev;
+	uint8_t tag[DEVICE_TAG_BYTES];
 	pthread_mutex_t lock;		/* protects bytes and nr_changes */
 	uint8_t *bytes;
 	uint64_t nr_changes;		/* writes and zeros so far: the file's times, so to speak */
@@ -64,6 +65,19 @@ static int memory_zero(struct device *dev, enum device_zero_op op, uint64_t offs
 	return 0;
 }
 
+static int memory_tag(struct device *dev, const void *set, void *get)
+{
+	struct memory_device *m = memory_of(dev);
+
+	pthread_mutex_lock(&m->lock);
+	if (get)
+		memcpy(get, m->tag, sizeof(m->tag));
+	if (set)
+		memcpy(m->tag, set, sizeof(m->tag));
+	pthread_mutex_unlock(&m->lock);
+	return 0;
+}
+
 static int memory_identity(struct device *dev, struct device_identity *id)
 {
 	struct memory_device *m = memory_of(dev);
@@ -93,6 +107,7 @@ static const struct device_ops memory_ops = {
 	.flush = memory_flush,
 	.zero = memory_zero,
 	.identity = memory_identity,
+	.tag = memory_tag,
 	.close = memory_close,
 };
 

@@ -97,6 +97,7 @@ static int commit_snapshot(struct cwt *e)
 	int error = 0;
 
 	pthread_mutex_lock(&e->lock);
+	regions_snapshot_locked(e);
 	cs->wanted = false;
 	e->stats.last_commit_ms = engine_now_ms(e);	/* of the attempt: a failing one is not repeated at once */
 	store_commit_begin(e->store, cs->flags);
@@ -151,6 +152,7 @@ static void commit_done_locked(struct cwt *e)
 	cblock_t c;
 
 	while (c = map_commit_next(&e->map), !cblock_is_none(c)) {
+		regions_unneed_locked(e, OBLOCK(map_cb(&e->map, c)->oblock));
 		if (map_cb(&e->map, c)->users)
 			continue;	/* the last of them frees it: cblock_put_locked() */
 		marks_clear(&e->marks, c);
@@ -158,6 +160,7 @@ static void commit_done_locked(struct cwt *e)
 	}
 	memset(e->commit.snapshot_pages, 0, e->commit.nr_pages / 8 + 1);
 	e->stats.commits++;
+	regions_committed_locked(e);
 	migration_balance_locked(e);
 }
 
@@ -165,13 +168,14 @@ static void commit_failed_locked(struct cwt *e, int error)
 {
 	e->stats.metadata_errors++;
 	commit_take_back_locked(e);
+	regions_keep_locked(e);
 	if (!store_commit_outcome_unknown(e->store))
 		return;
 	e->commit.dead = true;
 	bypass_start_locked(e, CWT_BYPASS_METADATA, "a commit to %s failed: %s", e->dev.metadata->name, strerror(-error));
 }
 
-static int commit_end(struct cwt *e, int error)
+static int engine_commit_end(struct cwt *e, int error)
 {
 	static struct log_limit limit;
 
@@ -190,27 +194,33 @@ static int commit_end(struct cwt *e, int error)
 int engine_commit_step(struct cwt *e, unsigned flags)
 {
 	struct commit_state *cs = &e->commit;
+	bool dead;
 	int ret;
 
+	pthread_mutex_lock(&e->lock);
+	dead = cs->dead;
+	pthread_mutex_unlock(&e->lock);
+	if (dead)
+		return cs->step == COMMIT_IDLE ? -EROFS : engine_commit_end(e, -EROFS);
 	switch (cs->step) {
 	case COMMIT_IDLE:
-		cs->flags = flags;
+		cs->flags = flags | (e->options.warm_after_power ? COMMIT_FLUSH : 0);
 		ret = commit_snapshot(e);
 		if (ret)
-			return commit_end(e, ret);
-		cs->step = flags & COMMIT_FLUSH ? COMMIT_FLUSH_CACHE : COMMIT_STORE;
+			return engine_commit_end(e, ret);
+		cs->step = cs->flags & COMMIT_FLUSH ? COMMIT_FLUSH_CACHE : COMMIT_STORE;
 		return 1;
 	case COMMIT_FLUSH_CACHE:
 		ret = commit_flush_cache(e);
 		cs->step = COMMIT_FLUSH_ORIGIN;
-		return ret ? commit_end(e, ret) : 1;
+		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_FLUSH_ORIGIN:
 		ret = commit_flush_origin(e);
 		cs->step = COMMIT_STORE;
-		return ret ? commit_end(e, ret) : 1;
+		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_STORE:
 		ret = store_commit_step(e->store);
-		return ret == 1 ? 1 : commit_end(e, ret);
+		return ret == 1 ? 1 : engine_commit_end(e, ret);
 	}
 	cwt_assert(!"a step");
 	return -EINVAL;
@@ -223,10 +233,13 @@ int engine_commit_clean(struct cwt *e)
 	int ret = 0;
 
 	for (uint32_t page = 0; page < cs->nr_pages && !ret; page++) {
+		bool full;
+
 		pthread_mutex_lock(&e->lock);
 		commit_page_dirty_locked(e, CBLOCK(page * STORE_ENTRIES_PER_PAGE));
+		full = cs->nr_dirty >= COMMIT_PAGES_MAX;
 		pthread_mutex_unlock(&e->lock);
-		if (cs->nr_dirty >= COMMIT_PAGES_MAX)
+		if (full)
 			ret = engine_commit_run(e, 0);
 	}
 	return ret ? ret : engine_commit_run(e, COMMIT_FLUSH | COMMIT_CLEAN);
@@ -236,8 +249,6 @@ int engine_commit_run(struct cwt *e, unsigned flags)
 {
 	int ret;
 
-	if (e->commit.dead)
-		return -EROFS;
 	pthread_mutex_lock(&e->commit.run_lock);
 	do
 		ret = engine_commit_step(e, flags);

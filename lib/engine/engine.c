@@ -46,6 +46,7 @@ static int engine_load_one(void *ctx, cblock_t c, struct store_entry entry)
 	if (entry.oblock.v >= e->nr_oblocks || map_load(&e->map, c, entry.oblock))
 		return -EINVAL;
 	e->policy->ops->mapped(e->policy, c, entry.oblock, entry.hint);
+	regions_need_locked(e, entry.oblock);
 	return 0;
 }
 
@@ -77,6 +78,8 @@ static int engine_build(struct cwt *e, struct cwt_error *err)
 		ret = marks_init(&e->marks, e->nr_cblocks);
 	if (!ret)
 		ret = engine_commit_init(e);
+	if (!ret)
+		ret = regions_init(e, e->options.warm_after_power);
 	if (ret)
 		return error_set(err, ret, "%u cached blocks: %s", e->nr_cblocks, strerror(-ret));
 	ret = engine_load(e, err);
@@ -92,6 +95,7 @@ static void engine_free(struct cwt *e)
 		marks_free(&e->marks);
 	if (e->commit.dirty_pages)
 		engine_commit_exit(e);
+	regions_free(&e->regions);
 	if (e->map.cb)
 		map_free(&e->map);
 	policy_destroy(e->policy);
@@ -124,7 +128,7 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 		struct cwt_error *err)
 {
 	struct store_options so = { .read_only_origin = options->read_only, .trust_origin = options->trust_origin,
-		.reset = options->reset, .boot_id = { options->env.boot_id[0], options->env.boot_id[1] },
+		.reset = options->reset, .warm_after_power = options->warm_after_power, .boot_id = { options->env.boot_id[0], options->env.boot_id[1] },
 		.pid = options->env.pid };
 	struct cwt *e = calloc(1, sizeof(*e));
 	enum store_start start;
@@ -169,6 +173,25 @@ bool engine_step_job(struct cwt *e)
 		return false;
 	(void)engine_commit_step(e, 0);
 	return true;
+}
+
+int engine_void(struct cwt *e)
+{
+	int ret;
+
+	pthread_mutex_lock(&e->commit.run_lock);
+	pthread_mutex_lock(&e->lock);
+	e->commit.dead = true;
+	pthread_mutex_unlock(&e->lock);
+	ret = store_void(e->store);
+	pthread_mutex_lock(&e->lock);
+	if (!ret) {
+		e->marks.off = true;
+		regions_off_locked(e);
+	}
+	pthread_mutex_unlock(&e->lock);
+	pthread_mutex_unlock(&e->commit.run_lock);
+	return ret;
 }
 
 static void engine_runtime(struct cwt *e, enum store_runtime_state state)

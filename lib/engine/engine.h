@@ -11,8 +11,8 @@
  * is started: the same code is stepped by one thread.
  *
  * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the two exceptions that are said:
- *	commit.run_lock	one commit at a time.  Held across its I/O, by threads that may block; nobody on a data path takes it
  *	marks.io_lock	one writer of mark pages at a time.  Held across a buffered write of 4 KiB, which is its purpose (B2)
+ *	commit.run_lock	one commit at a time.  Held across its I/O, by threads that may block, and by engine_void()
  *	cwt.lock	cells, map, policy, marks in memory, fills, flush and commit state, statistics
  *	jobs.lock	the queue of jobs
  *	loop.inbox_lock	what other threads post to a loop
@@ -32,6 +32,7 @@
 #include "engine/jobs.h"
 #include "engine/map.h"
 #include "engine/marks.h"
+#include "engine/regions.h"
 #include "metadata/store.h"
 #include "policy/policy.h"
 
@@ -50,6 +51,7 @@ struct engine_options {
 	const char *policy;		/* NULL: the default */
 	uint32_t commit_interval_ms;	/* 0: the default */
 	bool read_only, trust_origin, reset;
+	bool warm_after_power;		/* keep what a power cut did not touch: region marks, flushes at commits */
 	struct engine_env env;
 };
 
@@ -118,6 +120,8 @@ struct cwt {
 	uint64_t nr_in_cells;			/* block requests under way */
 	size_t loops_bytes;
 
+	struct regions regions;
+
 	struct marks marks;			/* its own lock for I/O, cwt.lock for the rest */
 	struct jobs jobs;
 };
@@ -138,6 +142,12 @@ bool engine_step_job(struct cwt *e);
  */
 void engine_abandon(struct cwt *e);
 void engine_abandon_loop(struct cwt_loop *loop);
+
+/*
+ * Make every mapping void, durably, when marks can no longer say what differs (W5): by the superblock, else the cache's label, else
+ * the origin's tag.  0, or the error of the last way.  No commit follows in this run.  Blocks; expects at most marks.io_lock.
+ */
+int engine_void(struct cwt *e);
 
 uint64_t engine_now_ms(const struct cwt *e);
 

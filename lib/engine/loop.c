@@ -17,6 +17,26 @@
  * ------------------------------------------------------------------ one turn, in the order in which things happen
  */
 
+static void loop_sort_in(struct cwt_loop *loop, struct block_request *b)
+{
+	switch (b->state) {
+	case BREQ_DECIDE:
+		list_add_tail(&loop->ready, &b->node);
+		break;
+	case BREQ_FILL_COPY:
+		list_add_tail(&loop->copies, &b->node);
+		break;
+	case BREQ_RETRY:
+		list_add_tail(&loop->retry, &b->node);
+		break;
+	default:
+		if (b->zero)
+			zero_mark_done(b);
+		else
+			wt_mark_done(b);
+	}
+}
+
 /* What others have posted.  The flag spares the lock; it is set after the posting and read before the wait. */
 static int loop_take_inbox(struct cwt_loop *loop)
 {
@@ -34,8 +54,7 @@ static int loop_take_inbox(struct cwt_loop *loop)
 	while ((n = list_pop(&breqs))) {
 		struct block_request *b = list_entry(n, struct block_request, node);
 
-		list_add_tail(b->state == BREQ_DECIDE ? &loop->ready :
-			      b->state == BREQ_FILL_COPY ? &loop->copies : &loop->retry, &b->node);
+		loop_sort_in(loop, b);
 		nr++;
 	}
 	while ((n = list_pop(&zeros))) {
@@ -187,11 +206,10 @@ void loop_post(struct cwt_loop *loop, struct list *inbox, struct list *node)
 
 void loop_hand_over_locked(struct cwt_loop *from, struct block_request *b)
 {
-	struct list *to = &from->outbox;
-
 	if (b->loop == from)
-		to = b->state == BREQ_DECIDE ? &from->ready : b->state == BREQ_FILL_COPY ? &from->copies : &from->retry;
-	list_add_tail(to, &b->node);
+		loop_sort_in(from, b);
+	else
+		list_add_tail(&from->outbox, &b->node);
 }
 
 void loop_granted_locked(struct cwt_loop *from, struct granted *granted)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/log.h"
 #include "engine/engine.h"
 #include "engine/migration.h"
 
@@ -86,10 +87,15 @@ static bool next_page(const uint8_t *pages, uint32_t nr_pages, uint32_t *from)
 /* W5: a mark that is not visible protects nothing.  Everything is dropped, and no commit will say otherwise in this run. */
 static void marks_failed(struct cwt *e, uint32_t page, int err)
 {
+	bool first = !e->marks.failed;
+
+	e->marks.failed = true;
+	if (first && engine_void(e))
+		log_error("%s: nothing is left that could say what differs: after a kill the cache may be stale, start with --reset",
+			  e->dev.metadata->name);
 	pthread_mutex_lock(&e->lock);
 	e->stats.metadata_errors++;
-	if (!e->marks.failed) {
-		e->marks.failed = true;
+	if (first) {
 		e->commit.dead = true;
 		bypass_start_locked(e, CWT_BYPASS_METADATA, "busy marks page %u could not be written: %s", page, strerror(-err));
 	}
@@ -104,12 +110,13 @@ static void marks_write(struct cwt *e, bool urgent_ones)
 
 	pthread_mutex_lock(&m->io_lock);
 	for (;; page++) {
-		bool was_urgent, found;
+		bool was_urgent = false, off = false, found;
 		int err;
 
 		pthread_mutex_lock(&e->lock);
 		found = next_page(urgent_ones ? m->urgent : m->stale, m->nr_pages, &page);
 		if (found) {
+			off = m->off;
 			memcpy(m->page, m->bits + (size_t)page * MARK_PAGE_BYTES, MARK_PAGE_BYTES);
 			was_urgent = bitmap_test(m->urgent, page);
 			bitmap_clear(m->urgent, page);
@@ -119,7 +126,7 @@ static void marks_write(struct cwt *e, bool urgent_ones)
 		pthread_mutex_unlock(&e->lock);
 		if (!found)
 			break;
-		err = store_write_marks(e->store, page, m->page);
+		err = off ? 0 : store_write_marks(e->store, page, m->page);
 		if (err)
 			marks_failed(e, page, err);
 		if (was_urgent)

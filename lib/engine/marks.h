@@ -31,7 +31,8 @@ struct marks {
 	uint32_t nr_stale;		/* cwt.lock */
 	atomic_uint nr_urgent;		/* pages urgent or being written */
 	uint8_t *page;			/* io_lock: a copy while it is written */
-	bool failed;			/* cwt.lock: a mark could not be written */
+	bool failed;			/* io_lock: a mark could not be written */
+	bool off;			/* cwt.lock: all mappings are void durably, no mark is needed any more */
 };
 
 int marks_init(struct marks *m, uint32_t nr_cblocks);	/* all clear; -ENOMEM */

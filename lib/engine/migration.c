@@ -133,6 +133,7 @@ static void fill_finish_locked(struct fill *f)
 	if (!f->void_it && !f->error) {
 		map_publish(&e->map, f->cblock, f->oblock);
 		e->policy->ops->mapped(e->policy, f->cblock, f->oblock, 0);
+		regions_need_locked(e, f->oblock);
 		commit_page_dirty_locked(e, f->cblock);
 		e->stats.promotions++;
 	} else {
@@ -307,6 +308,7 @@ int bypass_end_locked(struct cwt *e, enum cwt_bypass why)
 	if (e->bypass != why)
 		return e->bypass == CWT_BYPASS_NONE ? 0 : -EBUSY;
 	e->bypass = CWT_BYPASS_NONE;
+	e->bypass_unlogged = false;
 	e->bypass_reason[0] = '\0';
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "engine/flush.h"
 #include "engine/loop.h"
 #include "engine/read.h"
+#include "engine/regions.h"
 #include "engine/writethrough.h"
 #include "engine/zero.h"
 
@@ -230,6 +231,8 @@ void breq_leave_locked(struct block_request *b)
 	cwt_assert(b->state == BREQ_ENDED);
 	breq_count_errors_locked(e, b);
 	breq_put_cblock_locked(e, b);
+	if (b->request->op != CWT_READ)
+		regions_leave_locked(e, b->oblock);
 	if (b->fill)
 		fill_put_locked(b->fill);
 	e->nr_in_cells--;

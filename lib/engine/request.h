@@ -17,6 +17,7 @@
  *	FILL_COPY    copies from a fill's buffer                    ENDED
  *	RETRY        loop->retry: the cache failed a read           ORIGIN_READ
  *	ORIGIN_READ  read miss at the origin                        ENDED
+ *	MARK_WAIT    decided; waits for its region mark               ORIGIN_LEG (or ZERO)
  *	ORIGIN_LEG   write at the origin                            miss, error: ENDED; hit: DEFERRED
  *	DEFERRED     loop->deferred_writethrough, between the legs  CACHE_LEG
  *	CACHE_LEG    write at the cache                             ENDED
@@ -32,7 +33,7 @@
 
 enum breq_state {
 	BREQ_FREE, BREQ_PARKED, BREQ_DECIDE, BREQ_CACHE_READ, BREQ_FILL_WAIT, BREQ_FILL_COPY, BREQ_RETRY, BREQ_ORIGIN_READ,
-	BREQ_ORIGIN_LEG, BREQ_DEFERRED, BREQ_CACHE_LEG, BREQ_ZERO, BREQ_ENDED,
+	BREQ_MARK_WAIT, BREQ_ORIGIN_LEG, BREQ_DEFERRED, BREQ_CACHE_LEG, BREQ_ZERO, BREQ_ENDED,
 };
 
 struct cwt_loop;

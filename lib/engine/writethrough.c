@@ -7,9 +7,18 @@
 #include "base/log.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
+#include "engine/regions.h"
 
 static void wt_origin_done(struct device_io *io);
 static void wt_cache_done(struct device_io *io);
+
+static void wt_origin_leg(struct block_request *b)
+{
+	struct cwt *e = b->loop->engine;
+
+	b->state = BREQ_ORIGIN_LEG;
+	breq_io(b, e->dev.origin, DEVICE_WRITE, engine_origin_offset(e, b->oblock), wt_origin_done);
+}
 
 void write_decide_locked(struct block_request *b)
 {
@@ -36,8 +45,19 @@ void wt_start_locked(struct block_request *b)
 
 	write_decide_locked(b);
 	b->drop_mapping = e->options.mode != CWT_WRITETHROUGH;
-	b->state = BREQ_ORIGIN_LEG;
-	breq_io(b, e->dev.origin, DEVICE_WRITE, engine_origin_offset(e, b->oblock), wt_origin_done);
+	if (regions_enter_locked(e, b))
+		wt_origin_leg(b);
+}
+
+void wt_mark_done(struct block_request *b)
+{
+	cwt_assert(b->state == BREQ_MARK_WAIT);
+	if (!b->error) {
+		wt_origin_leg(b);
+		return;
+	}
+	b->drop_mapping = true;
+	breq_end(b, b->error);
 }
 
 static void wt_origin_failed(struct block_request *b, int error)

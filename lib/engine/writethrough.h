@@ -23,6 +23,8 @@
 
 #include "engine/request.h"
 
+/* loop->ready, after the wait for the region mark, which may have failed. */
+void wt_mark_done(struct block_request *b);
 /* Hit or miss, for any request that changes the origin (zero.c too): a hit takes its cblock as a writer. */
 void write_decide_locked(struct block_request *b);
 void wt_start_locked(struct block_request *b);

@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
+#include "engine/regions.h"
 #include "engine/writethrough.h"
 
 static struct zero_chunk *zero_begin_locked(struct cwt_loop *loop, struct cwt_request *r, unsigned nr_parts)
@@ -28,11 +29,31 @@ static struct zero_chunk *zero_begin_locked(struct cwt_loop *loop, struct cwt_re
 
 static void zero_all_entered_locked(struct zero_chunk *z)
 {
+	z->nr_mark_waits = 0;
+	z->error = 0;
 	for (unsigned i = 0; i < z->nr_parts; i++) {
 		z->parts[i]->state = BREQ_ZERO;
 		write_decide_locked(z->parts[i]);
+		z->nr_mark_waits += !regions_enter_locked(z->loop->engine, z->parts[i]);
 	}
-	list_add_tail(&z->loop->zero_ready, &z->node);
+	if (!z->nr_mark_waits)
+		list_add_tail(&z->loop->zero_ready, &z->node);
+}
+
+void zero_mark_done(struct block_request *part)
+{
+	struct zero_chunk *z = part->zero;
+
+	cwt_assert(part->state == BREQ_MARK_WAIT);
+	part->state = BREQ_ZERO;
+	if (part->error)
+		z->error = part->error;
+	if (--z->nr_mark_waits)
+		return;
+	if (z->error)
+		zero_finish(z);
+	else
+		list_add_tail(&z->loop->zero_ready, &z->node);
 }
 
 static void zero_enter_locked(struct zero_chunk *z)

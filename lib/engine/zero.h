@@ -23,6 +23,7 @@ struct zero_chunk {
 	struct cwt_request *request;
 	uint64_t offset_bytes, len_bytes;
 	unsigned nr_parts, nr_entered;
+	unsigned nr_mark_waits;		/* parts whose region marks are not durable yet */
 	int error;
 	struct block_request *parts[ZERO_CHUNK_BLOCKS];
 };
@@ -31,6 +32,8 @@ struct zero_chunk {
 bool zero_split_locked(struct cwt_loop *loop, struct cwt_request *r);
 /* The part that was waiting has been granted: go on entering; when all are in, decide, and put the chunk on loop->zero_ready. */
 void zero_advance_locked(struct zero_chunk *z);
+/* A part's region mark is durable, or never will be. */
+void zero_mark_done(struct block_request *part);
 /* loop->zero_ready, after the marks are visible: to the job threads. */
 void zero_post(struct zero_chunk *z);
 /* From the inbox, after the job: end all parts. */

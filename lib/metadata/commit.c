@@ -76,20 +76,26 @@ static void commit_end(struct store *s)
 	while (c->nr_chunks > 1)
 		chunk_free(c->chunks[--c->nr_chunks]);
 	c->nr = c->at = 0;
-	c->state = STATE_IDLE;
+	c->state = STEP_IDLE;
+}
+
+/* The state is that of the next step, so in FIRST nothing was issued yet. */
+bool store_commit_superblock_issued(const struct store *s)
+{
+	return s->commit.state > STEP_FIRST;
 }
 
 void store_commit_begin(struct store *s, unsigned flags)
 {
 	struct commit *c = &s->commit;
 
-	cwt_assert(c->state <= STATE_PAGES_FLUSH);	/* else it has to run to its end */
+	cwt_assert(!store_commit_superblock_issued(s));
 	cwt_assert(!(s->sb.state & STATE_CLEAN));	/* S1: nothing follows the clean mark */
 	commit_end(s);
 	c->flags = flags & COMMIT_CLEAN ? flags | COMMIT_FLUSH : flags;
 	c->next = s->sb;
 	c->next.generation++;
-	c->state = STATE_COLLECTING;
+	c->state = STEP_COLLECTING;
 	s->may_load = false;
 }
 
@@ -108,7 +114,7 @@ int store_commit_page(struct store *s, uint32_t page, const struct store_entry *
 
 	if (store_commit_outcome_unknown(s))
 		return -EROFS;
-	cwt_assert(c->state == STATE_COLLECTING);
+	cwt_assert(c->state == STEP_COLLECTING);
 	cwt_assert(page < s->nr_pages);
 	cwt_assert(!(s->pages[page] & PAGE_COPIED));
 	if (c->nr == c->nr_chunks * CHUNK_PAGES) {
@@ -154,7 +160,7 @@ static int write_copy(struct store *s, uint32_t i)
 }
 
 /* Chosen by what the copies hold: the one without the newest generation first (C5). */
-static int first_copy(const struct store *s)
+int store_first_copy(const struct store *s)
 {
 	return s->copy_generation[1] > s->copy_generation[0] ? 0 : 1;
 }
@@ -195,6 +201,7 @@ static void commit_close_collection(struct store *s)
 		nr_stale_held += !!(s->pages[*copy_page(c, i)] & PAGE_STALE);
 	cwt_assert(nr_stale_held == s->nr_stale);
 	c->next.commit_time_ns = now_ns();
+	c->takes_times = device_info(s->dev.origin)->network;	/* the server's clock counts: every commit says what it showed */
 	c->next.state = c->flags & COMMIT_CLEAN ? c->next.state | STATE_CLEAN : c->next.state & ~STATE_CLEAN;
 }
 
@@ -203,14 +210,14 @@ static int state_act(struct store *s)
 	struct commit *c = &s->commit;
 
 	switch (c->state) {
-	case STATE_TIMES:
+	case STEP_TIMES:
 		return take_times(s);
-	case STATE_PAGES:
+	case STEP_PAGES:
 		return write_copy(s, c->at++);
-	case STATE_FIRST:
-		return write_superblock(s, first_copy(s));
-	case STATE_SECOND:
-		return write_superblock(s, !first_copy(s));
+	case STEP_FIRST:
+		return write_superblock(s, store_first_copy(s));
+	case STEP_SECOND:
+		return write_superblock(s, !store_first_copy(s));
 	default:
 		return device_flush(s->dev.metadata);
 	}
@@ -219,11 +226,11 @@ static int state_act(struct store *s)
 static bool state_applies(const struct commit *c, enum commit_state state)
 {
 	switch (state) {
-	case STATE_TIMES:
-		return c->flags & COMMIT_CLEAN;
-	case STATE_PAGES:
+	case STEP_TIMES:
+		return c->flags & COMMIT_CLEAN || c->takes_times;
+	case STEP_PAGES:
 		return c->at < c->nr;
-	case STATE_PAGES_FLUSH: case STATE_FIRST_FLUSH: case STATE_SECOND_FLUSH:
+	case STEP_PAGES_FLUSH: case STEP_FIRST_FLUSH: case STEP_SECOND_FLUSH:
 		return c->flags & COMMIT_FLUSH;
 	default:
 		return true;
@@ -232,7 +239,7 @@ static bool state_applies(const struct commit *c, enum commit_state state)
 
 static enum commit_state state_after(const struct commit *c)
 {
-	enum commit_state state = c->state == STATE_PAGES ? STATE_PAGES : c->state + 1;
+	enum commit_state state = c->state == STEP_PAGES ? STEP_PAGES : c->state + 1;
 
 	while (!state_applies(c, state))
 		state++;
@@ -259,10 +266,11 @@ static void commit_succeeded(struct store *s)
 
 static void commit_failed(struct store *s, int error)
 {
-	bool unknown = s->commit.state >= STATE_FIRST;
+	bool unknown = s->commit.state >= STEP_FIRST;
 
-	log_error("%s: commit %llu failed: %s; %s", s->dev.metadata->name, (unsigned long long)s->commit.next.generation,
-		  strerror(-error), unknown ? "its outcome is not known" : "it is void");
+	log_error("%s: commit %llu failed: %s; %s", s->dev.metadata->name,
+		  (unsigned long long)s->commit.next.generation, strerror(-error),
+		  unknown ? "its outcome is not known" : "it is void");
 	if (unknown)
 		atomic_store(&s->outcome_unknown, true);
 	commit_end(s);
@@ -275,8 +283,8 @@ int store_commit_step(struct store *s)
 
 	if (store_commit_outcome_unknown(s))
 		return -EROFS;
-	cwt_assert(c->state != STATE_IDLE);
-	if (c->state == STATE_COLLECTING) {
+	cwt_assert(c->state != STEP_IDLE);
+	if (c->state == STEP_COLLECTING) {
 		commit_close_collection(s);
 		c->state = state_after(c);
 	}
@@ -286,7 +294,7 @@ int store_commit_step(struct store *s)
 		return ret;
 	}
 	c->state = state_after(c);
-	if (c->state != STATE_COMMITTED)
+	if (c->state != STEP_COMMITTED)
 		return 1;
 	commit_succeeded(s);
 	return 0;

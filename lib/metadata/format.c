@@ -105,7 +105,9 @@ struct mapping mapping_get(const uint8_t *page, unsigned i)
 	const struct disk_mapping *d = entry_of(page, i);
 	uint64_t word = get_le64(d->oblock_and_flags);
 
-	return (struct mapping){ .oblock = word & ((1ull << 48) - 1), .flags = (uint16_t)(word >> 48), .hint = d->hint };
+	return (struct mapping){ .oblock = word & ((1ull << 48) - 1),
+				 .flags = (uint16_t)(word >> 48),
+				 .hint = d->hint };
 }
 
 bool mapping_reserved_is_zero(const uint8_t *page, unsigned i)
@@ -181,4 +183,39 @@ enum page_verdict region_marks_verify(const uint8_t page[PAGE_BYTES], const uint
 	enum page_verdict v = page_verify(page, PAGE_BYTES, PAGE_REGION_MARKS, number, &h);
 
 	return v == PAGE_OK && memcmp(h.uuid, uuid, UUID_BYTES) ? PAGE_BROKEN : v;
+}
+
+void region_marks_bits(const uint8_t page[PAGE_BYTES], uint8_t bits[PAGE_BYTES - 64])
+{
+	memcpy(bits, page + sizeof(struct disk_header), PAGE_BYTES - sizeof(struct disk_header));
+}
+
+void origin_tag_encode(const uint8_t uuid[UUID_BYTES], uint64_t session, uint8_t tag[UUID_BYTES + 8])
+{
+	memcpy(tag, uuid, UUID_BYTES);
+	put_le64(tag + UUID_BYTES, session);
+}
+
+uint64_t origin_tag_digest(const uint8_t tag[UUID_BYTES + 8])
+{
+	uint64_t digest;
+
+	if (bytes_are_zero(tag, UUID_BYTES + 8))
+		return 0;
+	digest = XXH3_64bits(tag, UUID_BYTES + 8);
+	return digest ? digest : 1;
+}
+
+/* The complement beside it tells a torn one: both are in one sector, but a kill may cut between. */
+void write_time_encode(int64_t time_ns, uint8_t bytes[WRITE_TIME_BYTES])
+{
+	put_le64(bytes, (uint64_t)time_ns);
+	put_le64(bytes + 8, ~(uint64_t)time_ns);
+}
+
+int64_t write_time_decode(const uint8_t bytes[WRITE_TIME_BYTES])
+{
+	uint64_t time_ns = get_le64(bytes);
+
+	return get_le64(bytes + 8) == ~time_ns ? (int64_t)time_ns : 0;
 }

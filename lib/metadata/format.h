@@ -3,8 +3,8 @@
  * The metadata's format on disk, as pure functions: bytes in, values out, no I/O, no state, any thread.
  * cachewt-metadata(5) is the same in tables.
  *
- * Every page but those of the busy marks begins with a header: magic, checksum, type, its own page number, generation and the
- * metadata's UUID.  So a page of another kind, place or metadata is never accepted, however old and whole it is.
+ * Every page but those of the busy marks begins with a header: magic, checksum, type, its own page number, generation
+ * and the metadata's UUID.  So a page of another kind, place or metadata is never accepted, however whole it is.
  *
  * Nothing here trusts its input: every decoder takes arbitrary bytes and answers with a verdict.
  */
@@ -43,7 +43,7 @@ struct page_header {
 	uint8_t uuid[UUID_BYTES];
 };
 
-/* Write the header and the checksum of a page whose other bytes are in place.  len_bytes is what the checksum covers. */
+/* Write header and checksum of a page whose other bytes are in place.  len_bytes is what the checksum covers. */
 void page_seal(uint8_t *page, size_t len_bytes, const struct page_header *h);
 /* Of the page with this type and number?  *h (may be NULL) is filled for PAGE_OK only. */
 enum page_verdict page_verify(const uint8_t *page, size_t len_bytes, enum page_type type, uint64_t number,
@@ -101,6 +101,7 @@ struct superblock {
 	int64_t origin_mtime_ns, origin_ctime_ns;
 	uint32_t region_shift;		/* a region mark stands for 1 << this many bytes of the origin */
 	struct place places[PLACES];
+	uint64_t origin_tag;		/* digest of the origin's tag as the last owner left it; 0: it had none */
 	uint32_t nr_regions;
 	struct region regions[REGIONS_MAX];
 };
@@ -114,7 +115,7 @@ enum page_verdict superblock_decode(const uint8_t sector[SECTOR_BYTES], int copy
  */
 int superblock_check(const struct superblock *sb, uint64_t metadata_size_bytes, bool for_writing, const char *name,
 		     struct cwt_error *err);
-/* Place the regions of a metadata with this geometry (block size, cblocks, origin size, region_shift).  Returns its size. */
+/* Place the regions for this geometry (block size, cblocks, origin size, region_shift).  Returns the file's size. */
 uint64_t superblock_lay_out(struct superblock *sb);
 const struct region *superblock_region(const struct superblock *sb, enum region_kind kind);	/* NULL: none */
 /* The region_shift for this origin: the default, raised to the block size. */
@@ -167,17 +168,27 @@ struct label {
 void label_encode(const struct label *label, uint8_t page[PAGE_BYTES]);
 enum page_verdict label_decode(const uint8_t page[PAGE_BYTES], struct label *label);
 
+/* The origin's tag: who may have written it last.  0 is the digest of no tag. */
+void origin_tag_encode(const uint8_t uuid[UUID_BYTES], uint64_t session, uint8_t tag[UUID_BYTES + 8]);
+uint64_t origin_tag_digest(const uint8_t tag[UUID_BYTES + 8]);
+
+/* The time of the last write to the origin: the last page of the busy marks' region.  0: none, or torn. */
+#define WRITE_TIME_BYTES 16u
+void write_time_encode(int64_t time_ns, uint8_t bytes[WRITE_TIME_BYTES]);
+int64_t write_time_decode(const uint8_t bytes[WRITE_TIME_BYTES]);
+
 struct runtime { uint32_t pid, state; };
 void runtime_encode(const struct runtime *rt, uint8_t page[PAGE_BYTES]);
 enum page_verdict runtime_decode(const uint8_t page[PAGE_BYTES], struct runtime *rt);
 
 /*
- * A page of region marks: header, then one bit for each of REGION_MARKS_PER_PAGE regions of the origin.  A page that does not
- * verify counts as all marked; so one slot is enough, a torn write only costs warmth.
+ * A page of region marks: header, then one bit for each of REGION_MARKS_PER_PAGE regions of the origin.  A page that
+ * does not verify counts as all marked; so one slot is enough, a torn write only costs warmth.
  */
 #define REGION_MARKS_PER_PAGE ((PAGE_BYTES - 64u) * 8u)
 void region_marks_encode(const uint8_t uuid[UUID_BYTES], uint64_t number, uint64_t generation,
 			 const uint8_t bits[PAGE_BYTES - 64], uint8_t page[PAGE_BYTES]);
+void region_marks_bits(const uint8_t page[PAGE_BYTES], uint8_t bits[PAGE_BYTES - 64]);	/* of a page that verified */
 enum page_verdict region_marks_verify(const uint8_t page[PAGE_BYTES], const uint8_t uuid[UUID_BYTES], uint64_t number);
 
 #endif

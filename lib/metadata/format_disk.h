@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The bytes themselves: arrays of bytes only, so no compiler pads or aligns them; read and written with get_leN, put_leN.
- * For format.c and superblock.c; everyone else uses the values of format.h.
+ * The bytes themselves: arrays of bytes only, so no compiler pads or aligns them; read and written with get_leN,
+ * put_leN.  For format.c and superblock.c; everyone else uses the values of format.h.
  */
 #ifndef CWT_METADATA_FORMAT_DISK_H
 #define CWT_METADATA_FORMAT_DISK_H
@@ -44,7 +44,8 @@ struct disk_superblock {
 	struct disk_place places[PLACES];
 	struct disk_region regions[REGIONS_MAX];
 	uint8_t nr_regions[4];
-	uint8_t reserved[28];
+	uint8_t origin_tag[8];
+	uint8_t reserved[20];
 };
 
 struct disk_mapping {
@@ -72,7 +73,7 @@ _Static_assert(sizeof(struct disk_superblock) == SECTOR_BYTES, "the superblock f
 _Static_assert(offsetof(struct disk_superblock, places) == 192, "superblock, first part");
 _Static_assert(offsetof(struct disk_superblock, regions) == 288, "superblock, region table");
 _Static_assert(sizeof(struct disk_mapping) == 16, "mapping entry");
-_Static_assert(sizeof(struct disk_header) + MAPPING_ENTRIES * sizeof(struct disk_mapping) == PAGE_BYTES, "mapping page");
+_Static_assert(64 + MAPPING_ENTRIES * sizeof(struct disk_mapping) == PAGE_BYTES, "mapping page");
 _Static_assert(sizeof(struct disk_label) == 80, "label");
 _Static_assert(sizeof(struct disk_runtime) == 72, "runtime page");
 

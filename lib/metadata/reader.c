@@ -47,8 +47,8 @@ static bool pair_has(const struct superblock_pair *pair, enum page_verdict verdi
 	return pair->verdict[0] == verdict || pair->verdict[1] == verdict;
 }
 
-int superblock_pair_choose(struct device *metadata, const struct superblock_pair *pair, bool for_writing, struct superblock *sb,
-			   struct cwt_error *err)
+int superblock_pair_choose(struct device *metadata, const struct superblock_pair *pair, bool for_writing,
+			   struct superblock *sb, struct cwt_error *err)
 {
 	const char *name = metadata->name;
 
@@ -57,17 +57,23 @@ int superblock_pair_choose(struct device *metadata, const struct superblock_pair
 		return superblock_check(sb, device_info(metadata)->size_bytes, for_writing, name, err);
 	}
 	if (pair->formatting)
-		return error_set(err, -EINVAL, "%s: formatting of this metadata was begun and not finished (format it again, or "
-				 "--reset)", name);
+		return error_set(err, -EINVAL,
+				 "%s: formatting of this metadata was begun and not finished (format it again, or "
+				 "--reset)",
+				 name);
 	if (pair_has(pair, PAGE_BROKEN))
-		return error_set(err, -EINVAL, "%s: the metadata is damaged: neither copy of its superblock verifies (--reset drops "
-				 "the cached contents and starts cold)", name);
+		return error_set(err, -EINVAL,
+				 "%s: the metadata is damaged: neither copy of its superblock verifies (--reset drops "
+				 "the cached contents and starts cold)",
+				 name);
 	if (pair_has(pair, PAGE_UNREADABLE))
-		return error_set(err, pair->error, "%s: the metadata cannot be read: %s (check the disk; or another --metadata)",
-				 name, strerror(-pair->error));
+		return error_set(err, pair->error,
+				 "%s: the metadata cannot be read: %s (check the disk; or another --metadata)", name,
+				 strerror(-pair->error));
 	if (pair->verdict[0] == PAGE_ZERO)
 		return error_set(err, -EINVAL, "%s: the metadata is blank (format it first)", name);
-	return error_set(err, -EINVAL, "%s: not a metadata of cachewtfs: its magic is not there (give another --metadata path)",
+	return error_set(err, -EINVAL,
+			 "%s: not a metadata of cachewtfs: its magic is not there (give another --metadata path)",
 			 name);
 }
 
@@ -157,7 +163,8 @@ int mapping_scan(struct device *metadata, const struct superblock *sb, scan_fn *
 		if (device_read(metadata, offset, buf, (size_t)nr * 2 * PAGE_BYTES))
 			read_page_by_page(metadata, offset, buf, 2 * nr, unreadable);
 		for (uint32_t i = 0; i < nr && !ret; i++)
-			ret = scan_one(sb, region, first + i, buf + (size_t)i * 2 * PAGE_BYTES, unreadable + 2 * i, fn, ctx);
+			ret = scan_one(sb, region, first + i, buf + (size_t)i * 2 * PAGE_BYTES, unreadable + 2 * i, fn,
+				       ctx);
 	}
 	free(buf);
 	return ret;

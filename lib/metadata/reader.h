@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The one reader of a metadata: superblock copies, mapping pages, the cache's label.  The store opens with it, check and dump
- * report with it; so they cannot differ about what a metadata says.  Reads only.
+ * The one reader of a metadata: superblock copies, mapping pages, the cache's label.  The store opens with it, check
+ * and dump report with it; so they cannot differ about what a metadata says.  Reads only.
  *
  * Context: any thread that may block.  Memory: one buffer of a MiB while scanning.
  */
@@ -11,7 +11,7 @@
 #include "device/device.h"
 #include "metadata/format.h"
 
-/* This much of a store must read as zeros for it to be blank: every common file system and partition table lies within. */
+/* So much of a store reads as zeros if it is blank: every common file system and partition table begins there. */
 #define BLANK_PROBE_BYTES (1u << 20)
 
 struct superblock_pair {
@@ -25,11 +25,11 @@ struct superblock_pair {
 void superblock_pair_read(struct device *metadata, struct superblock_pair *pair);
 
 /*
- * The pair's newest superblock, checked (superblock_check).  -EINVAL: blank, foreign, broken, unfinished or unknown; -EIO ...: both
- * copies unreadable.  err has the line.
+ * The pair's newest superblock, checked (superblock_check).  -EINVAL: blank, foreign, broken, unfinished or unknown;
+ * -EIO ...: both copies unreadable.  err has the line.
  */
-int superblock_pair_choose(struct device *metadata, const struct superblock_pair *pair, bool for_writing, struct superblock *sb,
-			   struct cwt_error *err);
+int superblock_pair_choose(struct device *metadata, const struct superblock_pair *pair, bool for_writing,
+			   struct superblock *sb, struct cwt_error *err);
 
 /* Do the first BLANK_PROBE_BYTES, or all where there are fewer, read as zeros? */
 int reader_is_blank(struct device *dev, bool *blank);

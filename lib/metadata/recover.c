@@ -3,10 +3,10 @@
  * A start, from what is on disk to one durable, unclean commit (R3 to R5).
  *
  * read the slots  ->  start_decide()  ->  erase what an unfinished commit left  ->  superblock g + 1 with the drops, the boot and
- * both sessions  ->  label  ->  superblock g + 2 with the new session only  ->  clear the busy marks
+ * both sessions  ->  label  ->  the origin's tag  ->  superblock g + 2 with the new session only, and the tag  ->  clear the marks
  *
- * All mappings are dropped at once by raising the floor generation: slots below it are void, whatever they hold.  That is
- * one sector, whatever the size of the cache, and as atomic as the superblock is.
+ * All mappings are dropped at once by raising the floor generation: slots below it are void, whatever they hold.  That
+ * is one sector, whatever the size of the cache, and as atomic as the superblock is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "metadata/reader.h"
 #include "metadata/store_internal.h"
 
-/* Which mappings survive.  The order is the order of certainty: what the user said, what can never match, what may not. */
+/* Which mappings survive.  In the order of certainty: what the user said, what can never match, what may not. */
 enum store_start start_decide(const struct start_facts *f)
 {
 	if (f->reset)
@@ -26,13 +26,17 @@ enum store_start start_decide(const struct start_facts *f)
 		return START_COLD_NEW;
 	if (f->label_blank || !f->label_matches)
 		return START_COLD_CACHE_CHANGED;
-	if (!f->clean)
-		return START_COLD_UNCLEAN;
 	if (f->damaged)
 		return START_COLD_DAMAGED;
-	if (!f->origin_matches)
+	if (!f->tag_matches)
 		return START_COLD_ORIGIN_CHANGED;
-	return START_WARM_CLEAN;
+	if (f->clean)
+		return f->origin_matches ? START_WARM_CLEAN : START_COLD_ORIGIN_CHANGED;
+	if (!f->same_boot && !f->region_marks_kept)
+		return START_COLD_UNCLEAN;
+	if (!f->origin_untouched)
+		return START_COLD_ORIGIN_CHANGED;
+	return f->same_boot ? START_WARM_KILL : START_WARM_POWER;
 }
 
 void fingerprint_take(struct superblock *sb, const struct device_info *info, const struct device_identity *id)
@@ -42,7 +46,7 @@ void fingerprint_take(struct superblock *sb, const struct device_info *info, con
 	sb->origin_ctime_ns = info->is_block ? 0 : id->ctime_ns;
 }
 
-/* The size was compared before.  Device and inode are not compared: a file may be moved, and numbers change between boots. */
+/* The size was compared before.  Not device and inode: a file may be moved, and numbers change between boots. */
 bool fingerprint_matches(const struct superblock *sb, const struct device_info *info, const struct device_identity *id)
 {
 	struct superblock now = { 0 };
@@ -77,6 +81,16 @@ static bool entry_is_good(struct recovery *r, const struct mapping *m, uint64_t 
 
 struct read_ctx { struct store *s; struct recovery *r; };
 
+static bool must_drop(const struct read_ctx *ctx, uint32_t c, const struct mapping *m)
+{
+	const struct superblock *sb = &ctx->s->sb;
+
+	if (ctx->r->busy)
+		return bitmap_test(ctx->r->busy, c);
+	return ctx->r->by_region && bitmap_test(ctx->s->region_marks,
+						m->oblock >> (sb->region_shift - log2_of(sb->block_size_bytes)));
+}
+
 static void read_entries(const struct read_ctx *ctx, const struct scan_page *page)
 {
 	const struct superblock *sb = &ctx->s->sb;
@@ -90,21 +104,26 @@ static void read_entries(const struct read_ctx *ctx, const struct scan_page *pag
 		if (!entry_is_good(ctx->r, &m, nr_oblocks))
 			ctx->r->bad_entry = true;
 		ctx->r->nr_mapped++;
+		if (must_drop(ctx, page->number * MAPPING_ENTRIES + i, &m)) {
+			ctx->r->nr_dropped++;
+			ctx->s->pages[page->number] |= PAGE_DROPS;
+		}
 	}
 }
 
-/* An unreadable slot is erased as well: if it came back, with the generation of a commit still to be made, it would be believed. */
+/* An unreadable slot is erased as well: it may hold the generation of the next commit, and come back to be believed. */
 static int read_page(void *opaque, const struct scan_page *page)
 {
 	struct read_ctx *ctx = opaque;
 	struct store *s = ctx->s;
+	const struct region *region = superblock_region(&s->sb, REGION_MAPPING);
 
 	for (int i = 0; i < 2; i++) {
 		enum slot_state state = page->slot[i].state;
 		int ret = 0;
 
 		if (state == SLOT_UNFINISHED || state == SLOT_UNREADABLE)
-			ret = erase_later(ctx->r, mapping_slot_page(superblock_region(&s->sb, REGION_MAPPING), page->number, i));
+			ret = erase_later(ctx->r, mapping_slot_page(region, page->number, i));
 		if (ret)
 			return ret;
 	}
@@ -120,7 +139,6 @@ static int read_page(void *opaque, const struct scan_page *page)
 
 int recovery_read(struct store *s, struct recovery *r, bool judge_entries)
 {
-	memset(r, 0, sizeof(*r));
 	if (judge_entries) {
 		r->oblocks_seen = calloc(nr_oblocks_of(s->sb.origin_size_bytes, s->sb.block_size_bytes) / 8 + 1, 1);
 		if (!r->oblocks_seen)
@@ -133,6 +151,7 @@ void recovery_free(struct recovery *r)
 {
 	free(r->erase);
 	free(r->oblocks_seen);
+	free(r->busy);
 }
 
 static int erase_unfinished(struct store *s, const struct recovery *r)
@@ -151,14 +170,40 @@ static void forget_all_pages(struct store *s)
 	memset(s->pages, 0, s->nr_pages);
 }
 
-static int commit_superblock(struct store *s, const struct superblock *next)
+/* The pages that lose mappings, without them. */
+static int commit_page_without_drops(void *opaque, const struct scan_page *page)
+{
+	struct store_entry entries[MAPPING_ENTRIES];
+	struct read_ctx *ctx = opaque;
+	struct store *s = ctx->s;
+
+	if (!(s->pages[page->number] & PAGE_DROPS))
+		return 0;
+	s->pages[page->number] &= (uint8_t)~PAGE_DROPS;
+	if (page->valid < 0 || page->slot[page->valid].checksum != s->checksums[page->number])
+		return -EIO;
+	for (uint32_t i = 0; i < mapping_nr_entries(s->sb.nr_cblocks, page->number); i++) {
+		struct mapping m = mapping_get(page->bytes, i);
+		bool keep = m.flags && !must_drop(ctx, page->number * MAPPING_ENTRIES + i, &m);
+
+		entries[i].oblock = OBLOCK(keep ? m.oblock : BLOCK_NONE);
+		entries[i].hint = keep ? m.hint : 0;
+	}
+	return store_commit_page(s, page->number, entries);
+}
+
+/* r, if given: with the drops that it found, in the same commit as the new boot id (R4). */
+static int commit_superblock(struct store *s, const struct superblock *next, struct recovery *r)
 {
 	uint64_t generation = s->sb.generation + 1;
+	int ret = 0;
 
 	store_commit_begin(s, COMMIT_FLUSH);
 	s->commit.next = *next;
 	s->commit.next.generation = generation;
-	return commit_run(s);
+	if (r && r->nr_dropped)
+		ret = mapping_scan(s->dev.metadata, &s->sb, commit_page_without_drops, &(struct read_ctx){ s, r });
+	return ret ? ret : commit_run(s);
 }
 
 static int write_label(struct store *s)
@@ -174,9 +219,30 @@ static int write_label(struct store *s)
 	return ret ? ret : device_flush(s->dev.cache);
 }
 
-static int clear_busy_marks(struct store *s)
+/*
+ * R2: the origin says whose it is now, durably, before our first write.  Where it cannot, the digest is of what it says instead, so
+ * that a change is still seen.
+ */
+static uint64_t write_tag(struct store *s)
 {
-	return metadata_zero(s->dev.metadata, s->busy_offset_bytes, (uint64_t)s->nr_busy_pages * PAGE_BYTES);
+	uint8_t tag[DEVICE_TAG_BYTES];
+
+	if (!device_info(s->dev.origin)->read_only) {
+		origin_tag_encode(s->sb.uuid, s->sb.session, tag);
+		if (!device_tag(s->dev.origin, tag, NULL))
+			return origin_tag_digest(tag);
+	}
+	return device_tag(s->dev.origin, NULL, tag) ? 0 : origin_tag_digest(tag);
+}
+
+/* R5, R6: of the run that has ended, and only now that what they said is in the mappings. */
+static int clear_marks(struct store *s, bool power)
+{
+	int ret = store_marks_clear_busy(s);
+
+	if (!ret && power && !s->keep_region_marks)
+		ret = store_marks_clear_regions(s);
+	return ret;
 }
 
 static int failed(struct device *dev, int error, const char *what, struct cwt_error *err)
@@ -186,7 +252,7 @@ static int failed(struct device *dev, int error, const char *what, struct cwt_er
 }
 
 /* next: the superblock to make true, with session and old_session set; floor and digest are decided here. */
-int recovery_write(struct store *s, const struct recovery *r, const struct superblock *next, struct cwt_error *err)
+int recovery_write(struct store *s, struct recovery *r, const struct superblock *next, struct cwt_error *err)
 {
 	struct superblock sb = *next;
 	int ret = erase_unfinished(s, r);
@@ -195,11 +261,12 @@ int recovery_write(struct store *s, const struct recovery *r, const struct super
 		return failed(s->dev.metadata, ret, "erasing an unfinished commit failed", err);
 	if (!start_is_warm(s->start)) {
 		forget_all_pages(s);
+		r->nr_dropped = 0;
 		sb.set_digest = 0;
 		sb.floor_generation = s->sb.generation + 1;
 	}
 	s->sb.state &= ~STATE_CLEAN;	/* in memory: the store is in use from here on */
-	ret = commit_superblock(s, &sb);
+	ret = commit_superblock(s, &sb, r);
 	if (ret)
 		return failed(s->dev.metadata, ret, "the first commit failed", err);
 	ret = write_label(s);
@@ -207,9 +274,10 @@ int recovery_write(struct store *s, const struct recovery *r, const struct super
 		return failed(s->dev.cache, ret, "the cache's label cannot be written", err);
 	sb = s->sb;
 	sb.old_session = sb.session;
-	ret = commit_superblock(s, &sb);
+	sb.origin_tag = write_tag(s);
+	ret = commit_superblock(s, &sb, NULL);
 	if (!ret)
-		ret = clear_busy_marks(s);
+		ret = clear_marks(s, sb.state & STATE_REGION_MARKS);
 	if (ret)
 		return failed(s->dev.metadata, ret, "the first commit failed", err);
 	return 0;

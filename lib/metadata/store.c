@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The open store: loading, marks, the runtime page, and what can be asked.  store_open.c opens, commit.c commits. */
+/* The open store: loading, the runtime page, and what can be asked.  store_open.c opens, commit.c commits. */
 #include "metadata/store.h"
 
 #include <errno.h>
@@ -10,8 +10,6 @@
 #include "base/bits.h"
 #include "metadata/reader.h"
 #include "metadata/store_internal.h"
-
-_Static_assert(STORE_MARKS_PER_PAGE == PAGE_BYTES * 8, "busy marks are raw bits");
 
 uint64_t store_metadata_size(uint32_t nr_cblocks, uint64_t origin_size_bytes, uint32_t block_size_bytes)
 {
@@ -69,14 +67,6 @@ int store_load(struct store *s, int (*fn)(void *ctx, cblock_t c, struct store_en
 	return mapping_scan(s->dev.metadata, &s->sb, load_page, &(struct load_ctx){ s, fn, ctx });
 }
 
-int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *bits)
-{
-	cwt_assert(mark_page < s->nr_busy_pages - 1);	/* the last one is not of marks */
-	if (store_commit_outcome_unknown(s))
-		return -EROFS;
-	return device_write(s->dev.metadata, s->busy_offset_bytes + (uint64_t)mark_page * PAGE_BYTES, bits, PAGE_BYTES);
-}
-
 static bool has_runtime_page(struct device *metadata)
 {
 	return device_info(metadata)->size_bytes >= ((uint64_t)RUNTIME_PAGE + 1) * PAGE_BYTES;
@@ -114,6 +104,7 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	commit_destroy(s);
+	free(s->region_marks);
 	free(s->checksums);
 	free(s->pages);
 	free(s);

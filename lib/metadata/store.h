@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The live metadata: which oblock is in which cblock, made durable all or nothing, and the identity of the three stores.
+ * The live metadata: which oblock is in which cblock, made durable all or nothing, and the identity of the three
+ * stores.
  *
- * The store owns the layout on disk (metadata/format.h, cachewt-metadata(5)); the engine owns the mappings in memory and
- * hands copies of changed pages in.  Rule numbers (C4, R3, ...) are those of cachewtfs-internals(7).
+ * The store owns the layout on disk (metadata/format.h, cachewt-metadata(5)); the engine owns the mappings in memory
+ * and hands copies of changed pages in.  Rule numbers (C4, R3, ...) are those of cachewtfs-internals(7).
  *
  * Locking: none here.  One thread at a time may be in commit functions (the engine's commit thread), one at a time in
  * store_write_marks() (the engine's marks lock); these two may run beside each other.  open, close: alone.
@@ -33,8 +34,9 @@ static inline uint64_t store_cache_offset(cblock_t c, uint32_t block_size_bytes)
 }
 
 /*
- * Is this store blank (reads as zeros at its beginning: new or wiped), ours, or foreign?  Reads only.  *err says what was
- * found.  For the metadata: superblock magic; for the cache: label magic.
+ * Is this store blank (its first MiB, or all of it, reads as zeros: new or wiped), ours, or foreign?  Reads only.
+ * For the metadata: superblock magic in either copy, whole or broken; one whose format was begun and not finished is
+ * blank.  For the cache: label magic.  A negative errno of the store, or -ENOMEM.
  */
 enum store_kind { STORE_BLANK, STORE_OURS, STORE_FOREIGN };
 int store_probe_metadata(struct device *metadata, enum store_kind *kind);
@@ -48,12 +50,15 @@ struct store_geometry {
 	uint8_t uuid[16];
 };
 
-/* Reads the superblock only.  -EINVAL: foreign, torn, or a format that this version does not know; err names the remedy. */
+/*
+ * Reads the superblock only.  -EINVAL: foreign, torn, or a format that this version does not know; err names the
+ * remedy.  Where that is --reset, the caller formats anew (R7); so too for a --reset with another block or cache size.
+ */
 int store_read_geometry(struct device *metadata, struct store_geometry *geo, struct cwt_error *err);
 
 /*
- * Write an empty metadata: everything durable, superblock last, unclean.  The caller has sized the file (fully allocated).
- * geo->uuid is made here.  The cache's label is not written: the first open does that.
+ * Write an empty metadata: everything durable, superblock last, unclean.  The caller has sized the file (fully
+ * allocated).  geo->uuid is made here.  The cache's label is not written: the first open does that.
  */
 int store_format(struct device *metadata, struct store_geometry *geo, struct cwt_error *err);
 
@@ -61,24 +66,32 @@ struct store_options {
 	bool read_only_origin;	/* several may share the origin: no session mark on it */
 	bool trust_origin;	/* ignore the origin's times (not its size) */
 	bool reset;		/* drop all mappings, take over a cache that carries *our* label */
+	bool warm_after_power;	/* this run keeps region marks, so that the next start after a power cut can trust the rest */
+	uint32_t commit_interval_ms;	/* how old the last durable write time may be after a power cut */
+	int64_t boot_time_ns;	/* CLOCK_REALTIME at which this boot began; 0: not known */
 	uint64_t boot_id[2];	/* from the environment object, so that tests can reboot */
-	uint32_t pid;
+	uint32_t pid;		/* for the runtime page, which open writes last (SERVING) */
 };
 
-/* How the cache starts.  Every value but START_WARM_* means: no mapping survived, and reason says why. */
-enum store_start { START_WARM_CLEAN, START_COLD_NEW, START_COLD_UNCLEAN, START_COLD_ORIGIN_CHANGED, START_COLD_CACHE_CHANGED,
+/*
+ * How the cache starts.  WARM_KILL: unclean, but the same boot, so what the page caches hold is all there; the mappings with a busy
+ * mark are dropped.  WARM_POWER: unclean, another boot, region marks were kept; the mappings in marked regions are dropped.  Every
+ * value that is not START_WARM_* means: no mapping survived.  store_start_reason() says why.
+ */
+enum store_start { START_WARM_CLEAN, START_WARM_KILL, START_WARM_POWER, START_COLD_NEW, START_COLD_UNCLEAN, START_COLD_ORIGIN_CHANGED, START_COLD_CACHE_CHANGED,
 		   START_COLD_DAMAGED, START_COLD_RESET };
 
 /*
- * Open and recover (R1-R7, for now: an unclean start drops all).  Decides which mappings survive, writes a new session, and makes
- * that durable in one commit, unclean (I9), before it returns: after it the engine may serve.  The page memory it needs is
- * allocated here.  Nothing is written before all refusals are decided.
+ * Open and recover (R1-R7, for now: an unclean start drops all).  Decides which mappings survive, writes a new session,
+ * and makes that durable in one commit, unclean (I9), before it returns: after it the engine may serve.  The page
+ * memory it needs is allocated here.  Nothing is written before all refusals are decided.
  *   -EINVAL  a foreign or unknown metadata or cache, an origin of another size: err is the line for the user
- *   -EIO ..  the stores' own errors
+ *   -EIO ..  the stores' own errors, -ENOMEM: likewise with a line
  */
 int store_open(const struct store_devices *devices, const struct store_options *options, struct store **out,
 	       enum store_start *start, struct cwt_error *err);
-const char *store_start_reason(const struct store *s);	/* one line for log and status, e.g. "warm: clean stop, 1024 blocks" */
+/* One line for log and status, e.g. "warm: clean stop, 1024 blocks". */
+const char *store_start_reason(const struct store *s);
 const struct store_geometry *store_geometry(const struct store *s);
 
 /* One mapping entry as the engine hands it in and gets it back. */
@@ -92,25 +105,36 @@ struct store_entry {
 static inline uint32_t store_page_of(cblock_t c) { return c.v / STORE_ENTRIES_PER_PAGE; }
 uint32_t store_nr_pages(const struct store *s);
 
-/* The surviving mappings, in cblock order; only directly after store_open().  A non-zero return of fn stops and is returned. */
+/*
+ * The surviving mappings, in cblock order; before the first commit.  Each oblock lies within the origin and comes once.
+ * Reads the pages again, by large reads: nothing of them is kept in memory.  -EIO: they are no longer what open
+ * verified; the mappings got so far must not be used.  -ENOMEM.  A non-zero return of fn stops and is returned.
+ */
 int store_load(struct store *s, int (*fn)(void *ctx, cblock_t c, struct store_entry e), void *ctx);
 
 /*
- * A commit (C1, C4, C5).  Between begin and the end: the engine takes the copies of all changed pages at one instant under its
- * lock (page: memory only, never fails for I/O; -ENOMEM drops the commit), then calls step until it returns 0.  Each step
- * makes at most one device call, so that a simulator can cut between any two.  Flushes of origin and cache (C3) are the
- * engine's, before the first step.
+ * A commit (C1, C4, C5).  Between begin and the end: the engine takes the copies of all changed pages at one instant
+ * under its lock (page: memory only, each page at most once, never fails for I/O; -ENOMEM drops the commit), then calls
+ * step until it returns 0.  Each step makes at most one device call, so that a simulator can cut between any two.
+ * Flushes of origin and cache (C3) are the engine's, before the first step.
  *
- * COMMIT_FLUSH flushes the metadata where C4 and C5 say [p, stop]; COMMIT_CLEAN sets the clean mark and takes the origin's
- * fingerprint.  After a failed step: if store_commit_outcome_unknown(), no function of this store may write again (the store
- * refuses with -EROFS); else the attempt is void, the engine keeps its pages dirty and may begin anew.
+ * COMMIT_FLUSH flushes the metadata where C4 and C5 say [p, stop]; COMMIT_CLEAN implies it, takes the origin's
+ * fingerprint at the first step and sets the clean mark; nothing may be committed after it has succeeded.
+ *
+ * After a failed step: if store_commit_outcome_unknown(), no function of this store may write again (the store refuses
+ * with -EROFS); else the attempt is void, the engine keeps its pages dirty and may begin anew.  The next attempt must
+ * hold every page of a void one (C9); the store asserts it.  To give up an attempt whose superblock was not issued
+ * (E2), begin anew; one whose superblock was issued has to be stepped to its end.
  */
 enum { COMMIT_FLUSH = 1, COMMIT_CLEAN = 2 };
 void store_commit_begin(struct store *s, unsigned flags);
-int store_commit_page(struct store *s, uint32_t page, const struct store_entry *entries /* STORE_ENTRIES_PER_PAGE or fewer at the end */);
+/* entries: STORE_ENTRIES_PER_PAGE, on the last page what is left of them. */
+int store_commit_page(struct store *s, uint32_t page, const struct store_entry *entries);
 int store_commit_step(struct store *s);		/* 1: call again; 0: committed; < 0: failed */
-bool store_commit_outcome_unknown(const struct store *s);
-uint64_t store_generation(const struct store *s);
+/* By the running attempt: it can no longer be given up. */
+bool store_commit_superblock_issued(const struct store *s);
+bool store_commit_outcome_unknown(const struct store *s);	/* any thread */
+uint64_t store_generation(const struct store *s);	/* any thread */
 
 /*
  * The busy marks' region: raw bits, one per cblock, in pages of 4096 bytes (32768 cblocks).  A buffered write, never
@@ -118,6 +142,25 @@ uint64_t store_generation(const struct store *s);
  */
 #define STORE_MARKS_PER_PAGE 32768u
 int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *bits /* 4096 bytes */);
+
+/*
+ * Region marks, for --warm-after power: one bit per 1 << store_region_shift() bytes of the origin, in pages of STORE_REGIONS_PER_PAGE
+ * bits.  store_write_region_marks() is not flushed.  One thread at a time; also beside a commit, and after one of unknown outcome.
+ */
+#define STORE_REGIONS_PER_PAGE 32256u
+unsigned store_region_shift(const struct store *s);
+void store_get_region_marks(const struct store *s, uint8_t *bits);	/* as they stand after the start; whole pages */
+int store_write_region_marks(struct store *s, uint32_t page, const uint8_t *bits /* STORE_REGIONS_PER_PAGE / 8 bytes */);
+
+/* When the origin was last written by us, CLOCK_REALTIME; not flushed.  Not beside itself. */
+int store_write_time(struct store *s, int64_t now_ns);
+
+/*
+ * Make all mappings void, durably, when marks cannot be kept any more (W5): by the superblock, unless a commit's outcome is unknown or
+ * it fails; else by the cache's label; else by the origin's tag.  No commit may follow; store_commit_*() refuse with -EROFS.
+ * Alone among commit functions.
+ */
+int store_void(struct store *s);
 
 /* The runtime page: owner and state, for whoever finds the store in use.  Advisory; errors are ignored by callers. */
 enum store_runtime_state { STORE_RUNTIME_NONE, STORE_RUNTIME_SERVING, STORE_RUNTIME_STOPPING };

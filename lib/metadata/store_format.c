@@ -124,16 +124,19 @@ static int geometry_check(const char *name, const struct store_geometry *geo, st
 	uint32_t bs = geo->block_size_bytes;
 
 	if (!is_power_of_2(bs) || bs < BLOCK_SIZE_MIN || bs > BLOCK_SIZE_MAX)
-		return error_set(err, -EINVAL, "%s: a block size of %u bytes (use a power of two from %u to %u)", name, bs,
-				 BLOCK_SIZE_MIN, BLOCK_SIZE_MAX);
+		return error_set(err, -EINVAL, "%s: a block size of %u bytes (use a power of two from %u to %u)", name,
+				 bs, BLOCK_SIZE_MIN, BLOCK_SIZE_MAX);
 	if (!geo->nr_cblocks || geo->nr_cblocks > BLOCK_MAX)
-		return error_set(err, -EINVAL, "%s: a cache of %u blocks (1 to %u are possible; choose another cache size)", name,
+		return error_set(err, -EINVAL,
+				 "%s: a cache of %u blocks (1 to %u are possible; choose another cache size)", name,
 				 geo->nr_cblocks, BLOCK_MAX);
 	if (!geo->origin_size_bytes)
 		return error_set(err, -EINVAL, "%s: the origin is empty (there is nothing to cache)", name);
 	if (nr_oblocks_of(geo->origin_size_bytes, bs) > BLOCK_MAX)
-		return error_set(err, -EINVAL, "%s: the origin's %llu bytes are more than %u blocks of %u bytes (use a larger "
-				 "--block-size)", name, (unsigned long long)geo->origin_size_bytes, BLOCK_MAX, bs);
+		return error_set(err, -EINVAL,
+				 "%s: the origin's %llu bytes are more than %u blocks of %u bytes (use a larger "
+				 "--block-size)",
+				 name, (unsigned long long)geo->origin_size_bytes, BLOCK_MAX, bs);
 	return 0;
 }
 
@@ -151,11 +154,13 @@ int store_format(struct device *metadata, struct store_geometry *geo, struct cwt
 	sb.region_shift = region_shift_default(geo->block_size_bytes);
 	needs = superblock_lay_out(&sb);
 	if (has < needs)
-		return error_set(err, -EINVAL, "%s: the metadata has %llu bytes, %llu are needed (make it larger, or the cache "
-				 "smaller)", metadata->name, (unsigned long long)has, (unsigned long long)needs);
+		return error_set(err, -EINVAL,
+				 "%s: the metadata has %llu bytes, %llu are needed (make it larger, or the cache "
+				 "smaller)",
+				 metadata->name, (unsigned long long)has, (unsigned long long)needs);
 	ret = format_write(metadata, &sb, needs);
 	if (ret)
-		return error_set(err, ret, "%s: formatting failed: %s (check the disk, then format again)", metadata->name,
-				 strerror(-ret));
+		return error_set(err, ret, "%s: formatting failed: %s (check the disk, then format again)",
+				 metadata->name, strerror(-ret));
 	return 0;
 }

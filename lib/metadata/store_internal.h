@@ -8,13 +8,14 @@
 #include "metadata/format.h"
 #include "metadata/store.h"
 
-#define CHUNK_PAGES 1024u	/* copies of a commit are kept in chunks of this many pages, 4 MiB; the first one for good */
+#define CHUNK_PAGES 1024u	/* a commit's copies are in chunks of 4 MiB; the first one stays for good */
 
 /* Of each mapping page: one byte, and beside it the checksum of its committed version. */
 enum {
-	PAGE_SLOT = 1,		/* which slot holds the committed version; without PAGE_COMMITTED: the slot to write first */
+	PAGE_SLOT = 1,		/* which slot holds the committed version; if there is none, the one to write first */
 	PAGE_COMMITTED = 2,	/* there is one */
 	PAGE_COPIED = 4,	/* the running commit has a copy */
+	PAGE_DROPS = 16,	/* recovery drops some of its mappings */
 	PAGE_STALE = 8,		/* an attempt that ended void wrote its other slot: the next commit must hold it (C9) */
 };
 
@@ -31,8 +32,8 @@ enum {
  * A failure up to PAGES_FLUSH makes the attempt void; one from FIRST on leaves the outcome unknown (C9).
  */
 enum commit_state {
-	STATE_IDLE, STATE_COLLECTING, STATE_TIMES, STATE_PAGES, STATE_PAGES_FLUSH, STATE_FIRST, STATE_FIRST_FLUSH, STATE_SECOND,
-	STATE_SECOND_FLUSH, STATE_COMMITTED,
+	STEP_IDLE, STEP_COLLECTING, STEP_TIMES, STEP_PAGES, STEP_PAGES_FLUSH, STEP_FIRST, STEP_FIRST_FLUSH, STEP_SECOND,
+	STEP_SECOND_FLUSH, STEP_COMMITTED,
 };
 
 struct commit_chunk {
@@ -47,6 +48,7 @@ struct commit {
 	uint32_t at;			/* the next to write */
 	struct commit_chunk **chunks;	/* room for every page's */
 	uint32_t nr_chunks;		/* allocated */
+	bool takes_times;		/* also when it is not a clean one */
 	struct superblock next;		/* what this commit makes true */
 };
 
@@ -56,7 +58,10 @@ struct store {
 	struct superblock sb;		/* as committed */
 	atomic_uint_fast64_t generation;	/* its generation, for any thread */
 	uint64_t busy_offset_bytes;	/* the region of busy marks */
-	uint32_t nr_busy_pages;
+	uint32_t nr_busy_pages;		/* the last one is the write time's */
+	uint64_t regions_offset_bytes;	/* the region of region marks */
+	uint32_t nr_region_pages;
+	uint8_t *region_marks;		/* bits, as they stand after the start */
 	uint64_t copy_generation[SUPERBLOCK_COPIES];	/* what the copies on disk hold; 0: nothing that verifies */
 	uint32_t nr_pages;
 	uint64_t *checksums;		/* of each page's committed version */
@@ -64,15 +69,25 @@ struct store {
 	uint32_t nr_stale;
 	struct commit commit;
 	atomic_bool outcome_unknown;	/* read by whoever writes marks */
+	bool keep_region_marks;		/* R6: they stay as they were found */
 	bool may_load;			/* nothing was committed since open */
 	enum store_start start;
-	uint64_t nr_mapped;		/* that survived the start */
+	uint64_t nr_mapped, nr_dropped;	/* that survived the start; that an unclean one dropped */
 	char reason[160];
 };
 
 int commit_init(struct store *s);	/* the memory of a commit: -ENOMEM */
 void commit_destroy(struct store *s);
 int commit_run(struct store *s);	/* step until the end */
+int store_first_copy(const struct store *s);	/* the superblock copy to write first (C5) */
+
+/* store_marks.c */
+int store_marks_init(struct store *s);	/* -ENOMEM */
+int store_marks_load_busy(struct store *s, uint8_t **bits);	/* *bits is to be freed, also on error */
+int store_marks_clear_busy(struct store *s);
+void store_marks_load_regions(struct store *s);
+int store_marks_clear_regions(struct store *s);
+int64_t store_marks_load_write_time(struct store *s);
 
 /* What is found at a start, before anything is written; and what it means. */
 struct start_facts {
@@ -82,10 +97,14 @@ struct start_facts {
 	uint64_t label_session;		/* if it matches */
 	bool clean;
 	bool damaged;			/* the set digest, or a mapping that cannot be */
-	bool origin_matches;		/* the fingerprint, or it is trusted */
+	bool origin_matches;		/* clean: the fingerprint, or it is trusted */
+	bool tag_matches;		/* nobody else had the origin meanwhile, as far as its tag tells (R2) */
+	bool same_boot;			/* R1, with the fsync of all three stores */
+	bool region_marks_kept;		/* by the last owner */
+	bool origin_untouched;		/* unclean: its time is not later than our last write could have made it, or it is trusted */
 };
 enum store_start start_decide(const struct start_facts *facts);
-static inline bool start_is_warm(enum store_start start) { return start == START_WARM_CLEAN; }
+static inline bool start_is_warm(enum store_start start) { return start <= START_WARM_POWER; }
 
 bool fingerprint_matches(const struct superblock *sb, const struct device_info *info, const struct device_identity *id);
 void fingerprint_take(struct superblock *sb, const struct device_info *info, const struct device_identity *id);
@@ -98,11 +117,14 @@ struct recovery {
 	uint64_t *erase;		/* page numbers of the slots to erase */
 	size_t nr_erase, room_erase;
 	uint8_t *oblocks_seen;
+	uint8_t *busy;			/* START_WARM_KILL: mappings of these cblocks are dropped */
+	bool by_region;			/* START_WARM_POWER: mappings in marked regions are */
+	uint64_t nr_dropped;
 };
 int recovery_read(struct store *s, struct recovery *r, bool judge_entries);	/* R3, the reading half: fills s->pages too */
-int recovery_write(struct store *s, const struct recovery *r, const struct superblock *next, struct cwt_error *err);
+int recovery_write(struct store *s, struct recovery *r, const struct superblock *next, struct cwt_error *err);
 void recovery_free(struct recovery *r);
 
-int metadata_zero(struct device *metadata, uint64_t offset_bytes, uint64_t len_bytes);	/* by the fastest way there is */
+int metadata_zero(struct device *metadata, uint64_t offset_bytes, uint64_t len_bytes); /* by the fastest way there is */
 
 #endif

@@ -90,7 +90,7 @@ int store_read_geometry(struct device *metadata, struct store_geometry *geo, str
 	return ret;
 }
 
-/* With reset the metadata is made to fit the origin; a region mark then stands for more bytes if their pages are too few. */
+/* With reset the metadata is made to fit the origin; where the region marks are too few, each stands for more. */
 static int fit_origin(struct superblock *sb, const struct store_devices *dev, bool reset, struct cwt_error *err)
 {
 	uint64_t size = device_info(dev->origin)->size_bytes;
@@ -98,13 +98,16 @@ static int fit_origin(struct superblock *sb, const struct store_devices *dev, bo
 	if (size == sb->origin_size_bytes)
 		return 0;
 	if (!reset)
-		return error_set(err, -EINVAL, "%s: the origin has %" PRIu64 " bytes, the metadata %s was made for %" PRIu64
-				 " (give the right origin, or --reset to drop the cached contents)", dev->origin->name, size,
-				 dev->metadata->name, sb->origin_size_bytes);
+		return error_set(err, -EINVAL,
+				 "%s: the origin has %" PRIu64 " bytes, the metadata %s was made for %" PRIu64
+				 " (give the right origin, or --reset to drop the cached contents)",
+				 dev->origin->name, size, dev->metadata->name, sb->origin_size_bytes);
 	if (!size || nr_oblocks_of(size, sb->block_size_bytes) > BLOCK_MAX)
-		return error_set(err, -EINVAL, "%s: the origin has %" PRIu64 " bytes, blocks of %u bytes can hold 1 to %" PRIu64
-				 " (format a new metadata with another --block-size)", dev->origin->name, size,
-				 sb->block_size_bytes, (uint64_t)BLOCK_MAX * sb->block_size_bytes);
+		return error_set(err, -EINVAL,
+				 "%s: the origin has %" PRIu64 " bytes, blocks of %u bytes can hold 1 to %" PRIu64
+				 " (format a new metadata with another --block-size)",
+				 dev->origin->name, size, sb->block_size_bytes,
+				 (uint64_t)BLOCK_MAX * sb->block_size_bytes);
 	sb->origin_size_bytes = size;
 	while (nr_region_mark_pages_of(size, sb->region_shift) * PAGE_BYTES >
 	       superblock_region(sb, REGION_REGION_MARKS)->len_bytes)
@@ -118,8 +121,10 @@ static int refuse_cache(const struct superblock *sb, struct device *cache, enum 
 	uint64_t needs = store_cache_offset(CBLOCK(sb->nr_cblocks), sb->block_size_bytes);
 
 	if (kind == STORE_FOREIGN)
-		return error_set(err, -EINVAL, "%s: the cache is neither blank nor a cache of cachewtfs, and is left alone (give another "
-				 "--cache path, or zero its first MiB)", cache->name);
+		return error_set(err, -EINVAL,
+				 "%s: the cache is neither blank nor a cache of cachewtfs, and is left alone (give "
+				 "another --cache path, or zero its first MiB)",
+				 cache->name);
 	if (has < needs)
 		return error_set(err, -EINVAL, "%s: the cache has %" PRIu64 " bytes, its metadata was made for %" PRIu64
 				 " (give the right cache, or format a new metadata)", cache->name, has, needs);
@@ -140,7 +145,7 @@ static int store_alloc(struct store *s)
 	s->pages = calloc(s->nr_pages, sizeof(*s->pages));
 	if (!s->checksums || !s->pages)
 		return -ENOMEM;
-	return commit_init(s);
+	return store_marks_init(s) ? -ENOMEM : commit_init(s);
 }
 
 static int find_places(struct store *s, struct superblock *next, struct device_identity *origin)
@@ -153,7 +158,7 @@ static int find_places(struct store *s, struct superblock *next, struct device_i
 
 		if (ret)
 			return ret;
-		next->places[i] = (struct place){ .dev = id.dev, .ino = id.ino, .rdev = id.rdev, .birth_ns = id.birth_ns };
+		next->places[i] = (struct place){ id.dev, id.ino, id.rdev, id.birth_ns };
 		if (i == PLACE_ORIGIN)
 			*origin = id;
 	}
@@ -161,8 +166,9 @@ static int find_places(struct store *s, struct superblock *next, struct device_i
 }
 
 /*
- * Random, not counted: two copies of one pair of files, both started, must not get the same session.  The old session is the one
- * that the label still carries: after a start that ended before the label was written, this is not the superblock's last.
+ * Random, not counted: two copies of one pair of files, both started, must not get the same session.  The old session
+ * is the one that the label still carries: after a start that ended before the label was written, this is not the
+ * superblock's last.
  */
 static int session_new(struct superblock *next, const struct start_facts *f)
 {
@@ -187,7 +193,13 @@ static void explain(struct store *s, const struct start_facts *f)
 		[START_COLD_RESET] = "cold: reset",
 	};
 
-	if (start_is_warm(s->start))
+	if (s->start == START_WARM_KILL)
+		snprintf(s->reason, sizeof(s->reason), "warm: the last run was killed, %" PRIu64 " blocks kept, %" PRIu64 " dropped",
+			 s->nr_mapped, s->nr_dropped);
+	else if (s->start == START_WARM_POWER)
+		snprintf(s->reason, sizeof(s->reason), "warm: the machine went down, %" PRIu64 " blocks kept, %" PRIu64 " dropped",
+			 s->nr_mapped, s->nr_dropped);
+	else if (start_is_warm(s->start))
 		snprintf(s->reason, sizeof(s->reason), "warm: clean stop, %" PRIu64 " blocks", s->nr_mapped);
 	else if (s->start == START_COLD_CACHE_CHANGED && f->label_blank)
 		snprintf(s->reason, sizeof(s->reason), "cold: the cache was blank");
@@ -212,7 +224,8 @@ static int open_look(struct store *s, const struct store_options *o, struct star
 		return ret;
 	ret = cache_kind(s->dev.cache, &label, &verdict, &kind);
 	if (ret)
-		return error_set(err, ret, "%s: the cache's label cannot be read: %s (check the disk, or give another --cache)",
+		return error_set(err, ret,
+				 "%s: the cache's label cannot be read: %s (check the disk, or give another --cache)",
 				 s->dev.cache->name, strerror(-ret));
 	ret = refuse_cache(&s->sb, s->dev.cache, kind, err);
 	if (ret)
@@ -222,10 +235,83 @@ static int open_look(struct store *s, const struct store_options *o, struct star
 	f->reset = o->reset;
 	f->never_started = !s->sb.session;
 	f->clean = s->sb.state & STATE_CLEAN;
+	f->region_marks_kept = s->sb.state & STATE_REGION_MARKS;
 	f->label_blank = kind == STORE_BLANK;
 	f->label_matches = label_matches(&s->sb, verdict, &label);
 	f->label_session = f->label_matches ? label.session : 0;
 	return 0;
+}
+
+/*
+ * ------------------------------------------------------------------ what only an unclean start asks
+ */
+static bool places_equal(const struct place *a, const struct place *b)
+{
+	for (int i = 0; i < PLACES; i++)
+		if (a[i].dev != b[i].dev || a[i].ino != b[i].ino || a[i].rdev != b[i].rdev || a[i].birth_ns != b[i].birth_ns)
+			return false;
+	return true;
+}
+
+/* R1: the page caches that the last run wrote to are those we read from, and none of them has lost anything. */
+static bool is_same_boot(struct store *s, const struct store_options *o, const struct superblock *next)
+{
+	if (!(o->boot_id[0] | o->boot_id[1]) || o->boot_id[0] != s->sb.boot_id[0] || o->boot_id[1] != s->sb.boot_id[1])
+		return false;
+	return places_equal(s->sb.places, next->places) && !device_flush(s->dev.origin) && !device_flush(s->dev.cache) &&
+	       !device_flush(s->dev.metadata);
+}
+
+/*
+ * Was the origin written after our last write, by its time?  Ours are at most a second later than what the write time says, and three are
+ * given.  After a power cut that page may be as old as the last commit; but nothing of ours is later than this boot.  A server's clock
+ * cannot be compared with ours: there the time must be what the last commit saw.  A block device has no time.
+ */
+static bool is_untouched(struct store *s, const struct store_options *o, const struct start_facts *f,
+			 const struct device_identity *origin)
+{
+	const struct device_info *info = device_info(s->dev.origin);
+	int64_t slack_ns = INT64_C(3000000000), last_ns = MAX(store_marks_load_write_time(s), s->sb.commit_time_ns);
+
+	if (o->trust_origin || info->is_block)
+		return true;
+	if (info->network)
+		return s->sb.origin_kind == ORIGIN_FILE && s->sb.origin_mtime_ns == origin->mtime_ns;
+	if (!f->same_boot) {
+		slack_ns += (int64_t)o->commit_interval_ms * 1000000;
+		if (o->boot_time_ns && origin->mtime_ns >= o->boot_time_ns)
+			return false;
+	}
+	return origin->mtime_ns <= last_ns + slack_ns;
+}
+
+static bool tag_matches(struct store *s)
+{
+	uint8_t tag[DEVICE_TAG_BYTES], own[DEVICE_TAG_BYTES];
+	uint64_t now = device_tag(s->dev.origin, NULL, tag) ? 0 : origin_tag_digest(tag);
+
+	origin_tag_encode(s->sb.uuid, s->sb.session, own);	/* written, but the superblock that says so was not */
+	return now == s->sb.origin_tag || now == origin_tag_digest(own);
+}
+
+static void look_at_origin(struct store *s, const struct store_options *o, struct start_facts *f, const struct superblock *next,
+			   const struct device_identity *origin)
+{
+	f->tag_matches = tag_matches(s);
+	if (f->clean)
+		return;
+	f->same_boot = is_same_boot(s, o, next);
+	f->origin_untouched = is_untouched(s, o, f, origin);
+}
+
+static int load_marks(struct store *s, const struct start_facts *f, struct recovery *r)
+{
+	enum store_start start = start_decide(f);
+
+	if (f->region_marks_kept)
+		store_marks_load_regions(s);
+	r->by_region = start == START_WARM_POWER;
+	return start == START_WARM_KILL ? store_marks_load_busy(s, &r->busy) : 0;
 }
 
 static int open_recover(struct store *s, const struct store_options *o, struct start_facts *f, struct cwt_error *err)
@@ -239,18 +325,24 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 		ret = find_places(s, &next, &origin);
 	if (!ret)
 		ret = session_new(&next, f);
+	if (!ret)
+		look_at_origin(s, o, f, &next, &origin);
 	f->origin_matches = !ret && (o->trust_origin || fingerprint_matches(&s->sb, device_info(s->dev.origin), &origin));
+	if (!ret && !f->clean)
+		ret = load_marks(s, f, &r);
 	if (!ret)
 		ret = recovery_read(s, &r, start_is_warm(start_decide(f)));
 	if (ret) {
-		error_set(err, ret, "%s: opening the metadata failed: %s (check the disk and the memory)", s->dev.metadata->name,
-			  strerror(-ret));
+		error_set(err, ret, "%s: opening the metadata failed: %s (check the disk and the memory)",
+			  s->dev.metadata->name, strerror(-ret));
 		goto out;
 	}
 	f->damaged = r.bad_entry || r.digest != s->sb.set_digest;
 	s->start = start_decide(f);
-	s->nr_mapped = start_is_warm(s->start) ? r.nr_mapped : 0;
-	next.state = 0;
+	s->nr_mapped = start_is_warm(s->start) ? r.nr_mapped - r.nr_dropped : 0;
+	s->nr_dropped = r.nr_dropped;
+	s->keep_region_marks = s->start == START_WARM_KILL && f->region_marks_kept;
+	next.state = o->warm_after_power ? STATE_REGION_MARKS : 0;
 	next.origin_kind = ORIGIN_UNKNOWN;
 	next.origin_mtime_ns = next.origin_ctime_ns = 0;
 	next.boot_id[0] = o->boot_id[0];
@@ -264,7 +356,6 @@ out:
 int store_open(const struct store_devices *devices, const struct store_options *options, struct store **out,
 	       enum store_start *start, struct cwt_error *err)
 {
-	const struct region *busy;
 	struct start_facts facts = { 0 };
 	struct store *s = calloc(1, sizeof(*s));
 	int ret;
@@ -276,15 +367,13 @@ int store_open(const struct store_devices *devices, const struct store_options *
 	if (ret)
 		goto fail;
 	geometry_of(&s->sb, &s->geo);
-	busy = superblock_region(&s->sb, REGION_BUSY_MARKS);
-	s->busy_offset_bytes = busy->offset_bytes;
-	s->nr_busy_pages = (uint32_t)(busy->len_bytes / PAGE_BYTES);
 	ret = open_recover(s, options, &facts, err);
 	if (ret)
 		goto fail;
 	explain(s, &facts);
 	s->may_load = true;
-	store_write_runtime(s->dev.metadata, &(struct store_runtime){ .pid = options->pid, .state = STORE_RUNTIME_SERVING });
+	store_write_runtime(s->dev.metadata,
+			    &(struct store_runtime){ .pid = options->pid, .state = STORE_RUNTIME_SERVING });
 	*out = s;
 	*start = s->start;
 	return 0;

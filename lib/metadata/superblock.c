@@ -43,14 +43,18 @@ static void regions_encode(const struct region *r, uint32_t nr, struct disk_regi
 static void regions_decode(const struct disk_region *d, struct region *r)
 {
 	for (uint32_t i = 0; i < REGIONS_MAX; i++)
-		r[i] = (struct region){ .offset_bytes = get_le64(d[i].offset_bytes), .len_bytes = get_le64(d[i].len_bytes),
-					.kind = get_le32(d[i].kind), .flags = get_le32(d[i].flags) };
+		r[i] = (struct region){ .offset_bytes = get_le64(d[i].offset_bytes),
+					.len_bytes = get_le64(d[i].len_bytes),
+					.kind = get_le32(d[i].kind),
+					.flags = get_le32(d[i].flags) };
 }
 
 void superblock_encode(const struct superblock *sb, int copy, uint8_t sector[SECTOR_BYTES])
 {
 	struct disk_superblock *d = (struct disk_superblock *)sector;
-	struct page_header h = { .type = PAGE_SUPERBLOCK, .number = superblock_page(copy), .generation = sb->generation };
+	struct page_header h = { .type = PAGE_SUPERBLOCK,
+				 .number = superblock_page(copy),
+				 .generation = sb->generation };
 
 	cwt_assert(sb->nr_regions <= REGIONS_MAX);
 	memset(d, 0, sizeof(*d));
@@ -74,6 +78,7 @@ void superblock_encode(const struct superblock *sb, int copy, uint8_t sector[SEC
 	put_le32(d->origin_kind, sb->origin_kind);
 	put_le32(d->region_shift, sb->region_shift);
 	places_encode(sb->places, d->places);
+	put_le64(d->origin_tag, sb->origin_tag);
 	regions_encode(sb->regions, sb->nr_regions, d->regions);
 	put_le32(d->nr_regions, sb->nr_regions);
 	memcpy(h.uuid, sb->uuid, UUID_BYTES);
@@ -111,6 +116,7 @@ enum page_verdict superblock_decode(const uint8_t sector[SECTOR_BYTES], int copy
 	sb->origin_kind = get_le32(d->origin_kind);
 	sb->region_shift = get_le32(d->region_shift);
 	places_decode(d->places, sb->places);
+	sb->origin_tag = get_le64(d->origin_tag);
 	regions_decode(d->regions, sb->regions);
 	sb->nr_regions = get_le32(d->nr_regions);
 	return PAGE_OK;
@@ -119,7 +125,8 @@ enum page_verdict superblock_decode(const uint8_t sector[SECTOR_BYTES], int copy
 void formatting_encode(int copy, uint8_t sector[SECTOR_BYTES])
 {
 	memset(sector, 0, SECTOR_BYTES);
-	page_seal(sector, SECTOR_BYTES, &(struct page_header){ .type = PAGE_FORMATTING, .number = superblock_page(copy) });
+	page_seal(sector, SECTOR_BYTES,
+		  &(struct page_header){ .type = PAGE_FORMATTING, .number = superblock_page(copy) });
 }
 
 bool formatting_verify(const uint8_t sector[SECTOR_BYTES], int copy)
@@ -178,16 +185,20 @@ const struct region *superblock_region(const struct superblock *sb, enum region_
 static int features_check(const struct superblock *sb, bool for_writing, const char *name, struct cwt_error *err)
 {
 	if (sb->version != FORMAT_VERSION)
-		return error_set(err, -EINVAL, "%s: metadata format %u, this program knows %u (use the program that made it, "
-				 "or --reset to drop the cached contents)", name, sb->version, FORMAT_VERSION);
+		return error_set(err, -EINVAL,
+				 "%s: metadata format %u, this program knows %u (use the program that made it, "
+				 "or --reset to drop the cached contents)",
+				 name, sb->version, FORMAT_VERSION);
 	if (sb->incompat & ~(uint64_t)INCOMPAT_KNOWN)
-		return error_set(err, -EINVAL, "%s: the metadata has incompatible features 0x%llx unknown to this program "
-				 "(use a newer one, or --reset to drop the cached contents)", name,
-				 (unsigned long long)(sb->incompat & ~(uint64_t)INCOMPAT_KNOWN));
+		return error_set(err, -EINVAL,
+				 "%s: the metadata has incompatible features 0x%llx unknown to this program "
+				 "(use a newer one, or --reset to drop the cached contents)",
+				 name, (unsigned long long)(sb->incompat & ~(uint64_t)INCOMPAT_KNOWN));
 	if (for_writing && sb->ro_compat & ~(uint64_t)RO_COMPAT_KNOWN)
-		return error_set(err, -EINVAL, "%s: the metadata has features 0x%llx that this program can only read, and it has "
-				 "to write (use a newer one, or --reset to drop the cached contents)", name,
-				 (unsigned long long)(sb->ro_compat & ~(uint64_t)RO_COMPAT_KNOWN));
+		return error_set(err, -EINVAL,
+				 "%s: the metadata has features 0x%llx that this program can only read, and it has "
+				 "to write (use a newer one, or --reset to drop the cached contents)",
+				 name, (unsigned long long)(sb->ro_compat & ~(uint64_t)RO_COMPAT_KNOWN));
 	return 0;
 }
 
@@ -248,17 +259,23 @@ int superblock_check(const struct superblock *sb, uint64_t metadata_size_bytes, 
 	if (ret)
 		return ret;
 	if (!geometry_is_sane(sb) || !regions_are_placed(sb) || !regions_suffice(sb))
-		return error_set(err, -EINVAL, "%s: the metadata's superblock verifies, but its values make no sense (--reset drops "
-				 "the cached contents and starts cold)", name);
+		return error_set(err, -EINVAL,
+				 "%s: the metadata's superblock verifies, but its values make no sense (--reset drops "
+				 "the cached contents and starts cold)",
+				 name);
 	for (uint32_t i = 0; i < sb->nr_regions; i++) {
 		const struct region *r = &sb->regions[i];
 
 		if ((r->kind < REGION_RUNTIME || r->kind > REGION_MAPPING) && r->flags & REGION_REQUIRED)
-			return error_set(err, -EINVAL, "%s: the metadata has a required region of kind %u unknown to this program "
-					 "(use a newer one, or --reset to drop the cached contents)", name, r->kind);
+			return error_set(err, -EINVAL,
+					 "%s: the metadata has a required region of kind %u unknown to this program "
+					 "(use a newer one, or --reset to drop the cached contents)",
+					 name, r->kind);
 		if (r->offset_bytes + r->len_bytes > metadata_size_bytes)
-			return error_set(err, -EINVAL, "%s: the metadata is truncated: %llu bytes, its regions need %llu (remove the "
-					 "file to start cold)", name, (unsigned long long)metadata_size_bytes,
+			return error_set(err, -EINVAL,
+					 "%s: the metadata is truncated: %llu bytes, its regions need %llu (remove the "
+					 "file to start cold)",
+					 name, (unsigned long long)metadata_size_bytes,
 					 (unsigned long long)(r->offset_bytes + r->len_bytes));
 	}
 	return 0;

@@ -53,10 +53,12 @@ static int borrowed_identity(struct device *dev, struct device_identity *id)
 	return device_identity(borrowed_inner(dev), id);
 }
 
+static int borrowed_tag(struct device *dev, const void *set, void *get) { return device_tag(borrowed_inner(dev), set, get); }
+
 static void borrowed_close(struct device *dev) { free(dev); }
 
 static const struct device_ops borrowed_ops = { "borrowed", borrowed_attach, borrowed_submit, borrowed_rw, borrowed_flush,
-	borrowed_zero, borrowed_identity, borrowed_close };
+	borrowed_zero, borrowed_identity, borrowed_tag, borrowed_close };
 
 static struct device *rig_wrap(struct device *inner, bool stepped, bool read_only)
 {
@@ -76,6 +78,7 @@ static struct device *rig_wrap(struct device *inner, bool stepped, bool read_onl
 int rig_open(struct rig *rig, bool reset)
 {
 	struct engine_options eo = { .mode = rig->o.mode, .policy = rig->o.policy, .read_only = rig->o.read_only, .reset = reset,
+		.warm_after_power = rig->o.warm_after_power,
 		.env = { .now_ms = rig_now_ms, .ctx = rig, .boot_id = { rig->boot, 1 }, .pid = 1, .stepped = true, .seed = 1 } };
 	int ret;
 

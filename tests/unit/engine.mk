@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-ENGINE_TESTS = tests/unit/test-engine-faults tests/unit/test-engine-life tests/unit/test-engine-races
+ENGINE_TESTS = tests/unit/test-engine-faults tests/unit/test-engine-life tests/unit/test-engine-races \
+	tests/unit/test-engine-threads
 check_PROGRAMS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
 ENGINE_RIG = tests/unit/engine-rig.c tests/unit/engine-rig.h
@@ -15,3 +16,7 @@ tests_unit_test_engine_life_LDADD = $(UNIT_LIBS)
 tests_unit_test_engine_races_SOURCES = tests/unit/test-engine-races.c $(ENGINE_RIG)
 tests_unit_test_engine_races_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_engine_races_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_engine_threads_SOURCES = tests/unit/test-engine-threads.c
+tests_unit_test_engine_threads_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_engine_threads_LDADD = $(UNIT_LIBS)

@@ -3,6 +3,7 @@
 UNIT_LIBS = lib/libcachewt-internal.la $(CHECK_LIBS)
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit $(CHECK_CFLAGS)
 
+include $(srcdir)/tests/unit/src.mk
 include $(srcdir)/tests/unit/base.mk
 include $(srcdir)/tests/unit/device.mk
 include $(srcdir)/tests/unit/metadata.mk

@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The pure parts of cachewt: sizes, where the control folder is, the numbers of stats.json and their rates. */
+/* The pure parts of cachewt: where the control folder is, the numbers of stats.json and their rates. */
 #include <check.h>
 #include <errno.h>
 #include <glib.h>
 
 #include "cachewt_control.h"
 #include "cachewt_stats.h"
-#include "cachewt_tool.h"
-
-START_TEST(a_size_is_digits_and_one_unit)
-{
-	static const struct { const char *text; int error; uint64_t bytes; } cases[] = {
-		{ "0", 0, 0 }, { "512", 0, 512 }, { "64K", 0, 65536 }, { "64k", 0, 65536 }, { "3M", 0, 3145728 },
-		{ "2G", 0, 2147483648 }, { "1T", 0, 1099511627776 }, { "9223372036854775807", 0, INT64_MAX },
-		{ "8388607T", 0, 8388607ull << 40 }, { "8388608T", -ERANGE, 0 },
-		{ "9223372036854775808", -ERANGE, 0 }, { "18446744073709551616", -ERANGE, 0 },
-		{ "", -EINVAL, 0 }, { "K", -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "+1", -EINVAL, 0 }, { " 1", -EINVAL, 0 },
-		{ "1 ", -EINVAL, 0 }, { "1KB", -EINVAL, 0 }, { "1.5M", -EINVAL, 0 }, { "0x10", -EINVAL, 0 },
-		{ "1P", -EINVAL, 0 },
-	};
-
-	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-		uint64_t bytes = 4711;
-
-		ck_assert_msg(tool_parse_size(cases[i].text, &bytes) == cases[i].error, "\"%s\"", cases[i].text);
-		ck_assert_msg(bytes == (cases[i].error ? 4711 : cases[i].bytes), "\"%s\"", cases[i].text);
-	}
-}
-END_TEST
 
 static void check_path(const char *mount, bool folder, const char *expected)
 {
@@ -135,7 +113,6 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int nr_failed;
 
-	tcase_add_test(tcase, a_size_is_digits_and_one_unit);
 	tcase_add_test(tcase, the_control_folder_is_in_the_mountpoint_and_beside_the_image);
 	tcase_add_test(tcase, stats_are_read_and_errors_added_up);
 	tcase_add_test(tcase, stats_that_are_not_ours_are_an_error_with_a_line);

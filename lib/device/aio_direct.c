@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The source that all aio devices of a queue share: one AIO context, so that one kick is one io_submit; completions are read
+ * from the ring that the kernel shares with us, without a system call; what comes back from pools is collected beside it.
+ *
+ *	list			holds			leaves it when
+ *	queued			device_io		kick or reap finds a free slot
+ *	memory_queued		device_io		kick: it is moved there and then, tmpfs does not sleep
+ *	starved			slot			another slot gives its bounce buffer back
+ *	ready			slot			io_submit took it
+ *	(the kernel)		slot			its event is in the ring
+ *	(a pool)		slot			its job is in returned
+ *
+ * A transfer takes at most one bounce buffer and waits for nothing while it holds one but its own I/O, so the starved move on.
+ *
+ * Locking: returned is protected by returned_lock; the rest belongs to the queue's thread.
+ */
+#include <errno.h>
+#include <libaio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+#include "base/log.h"
+#include "device/aio_internal.h"
+
+/* The head of the memory that an io_context_t points to: the kernel's fs/aio.c has kept it since 2.6. */
+struct aio_ring {
+	unsigned id, nr, head, tail, magic, compat_features, incompat_features, header_bytes;
+	struct io_event events[];
+};
+
+#define AIO_RING_MAGIC 0xa10a10a1u
+
+struct aio_slot {
+	struct list node;
+	struct device_io *io;
+	struct aio_source *source;
+	struct aio_transfer t;
+	struct iocb iocb;
+	struct aio_job job;
+	bool whole_job;			/* job is the whole transfer, not its buffered piece */
+};
+
+struct aio_source {
+	struct device_queue_source source;
+	struct device_queue *q;
+	io_context_t ctx;
+	bool have_ctx;
+	bool asked_for_ctx;
+	struct aio_ring *ring;		/* NULL: io_getevents */
+
+	struct list queued, memory_queued;
+	struct list free_slots, starved, ready;
+	struct aio_slot *slots;
+	struct iocb **iocbs;		/* nr_slots: the argument of io_submit */
+	unsigned nr_slots;
+	unsigned nr_in_kernel;
+
+	uint8_t *bounce_memory;
+	uint8_t *bounces[AIO_NR_BOUNCES];
+	unsigned nr_bounces;
+
+	pthread_mutex_t returned_lock;
+	struct list returned;		/* aio_job.node */
+};
+
+static const struct device_queue_source_ops aio_source_ops;
+
+static struct aio_source *source_find(struct device_queue *q)
+{
+	struct device_queue_source *s = device_queue_find_source(q, &aio_source_ops);
+
+	return s ? container_of(s, struct aio_source, source) : NULL;
+}
+
+void aio_source_submit(struct aio_device *a, struct device_queue *q, struct device_io *io)
+{
+	struct aio_source *s = source_find(q);
+
+	cwt_assert(s);			/* attached */
+	list_add_tail(a->path == AIO_PATH_MEMORY ? &s->memory_queued : &s->queued, &io->node);
+}
+
+/*
+ * ------------------------------------------------------------------ a slot's way through its transfer
+ */
+static void slot_to_pool(struct aio_slot *slot, uint64_t offset_bytes, void *buf, size_t len_bytes)
+{
+	slot->job.a = slot->t.a;
+	slot->job.op = slot->t.op;
+	slot->job.offset_bytes = offset_bytes;
+	slot->job.buf = buf;
+	slot->job.len_bytes = len_bytes;
+	slot->job.source = slot->source;
+	aio_pool_submit(slot->t.a->pool, &slot->job);
+}
+
+static void slot_to_kernel(struct aio_slot *slot)
+{
+	struct aio_sub *sub = &slot->t.sub;
+
+	if (sub->op == DEVICE_READ)
+		io_prep_pread(&slot->iocb, sub->fd, sub->buf, sub->len_bytes, (long long)sub->offset_bytes);
+	else
+		io_prep_pwrite(&slot->iocb, sub->fd, sub->buf, sub->len_bytes, (long long)sub->offset_bytes);
+	slot->iocb.data = slot;
+	io_set_eventfd(&slot->iocb, device_queue_fd(slot->source->q));
+	list_add_tail(&slot->source->ready, &slot->node);
+}
+
+static void slot_advance(struct aio_slot *slot);
+
+/* The buffer goes to who waits for one, else back to the pool. */
+static void slot_give_bounce_back(struct aio_slot *slot)
+{
+	struct aio_source *s = slot->source;
+	struct list *node;
+
+	if (!slot->t.bounce)
+		return;
+	s->bounces[s->nr_bounces++] = slot->t.bounce;
+	slot->t.bounce = NULL;
+	node = list_pop(&s->starved);
+	if (node)
+		slot_advance(list_entry(node, struct aio_slot, node));
+}
+
+static void slot_finish(struct aio_slot *slot, int error)
+{
+	struct aio_source *s = slot->source;
+
+	slot_give_bounce_back(slot);
+	device_io_done_later(s->q, slot->io, error);
+	list_add_tail(&s->free_slots, &slot->node);
+}
+
+/* Do what the transfer wants next.  A slot that gets a bounce buffer here goes on to I/O, so the recursion ends there. */
+static void slot_advance(struct aio_slot *slot)
+{
+	struct aio_source *s = slot->source;
+	enum aio_want want = aio_transfer_next(&slot->t);
+
+	if (want == AIO_WANT_BOUNCE) {
+		if (!s->nr_bounces) {
+			list_add_tail(&s->starved, &slot->node);
+			return;
+		}
+		slot->t.bounce = s->bounces[--s->nr_bounces];
+		want = aio_transfer_next(&slot->t);
+	}
+	if (want == AIO_FINISHED)
+		slot_finish(slot, 0);
+	else if (slot->t.sub.direct)
+		slot_to_kernel(slot);
+	else
+		slot_to_pool(slot, slot->t.sub.offset_bytes, slot->t.sub.buf, slot->t.sub.len_bytes);
+}
+
+static void slot_did(struct aio_slot *slot, ssize_t result)
+{
+	int error = aio_transfer_did(&slot->t, result);
+
+	if (error)
+		slot_finish(slot, error);
+	else
+		slot_advance(slot);
+}
+
+static void slot_start(struct aio_slot *slot, struct device_io *io)
+{
+	struct aio_device *a = aio_device_of(io->dev);
+	int error;
+
+	slot->io = io;
+	aio_transfer_init(&slot->t, a, io->op, io->offset_bytes, io->buf, io->len_bytes);
+	slot->whole_job = a->path == AIO_PATH_POOL || !slot->source->have_ctx;
+	if (slot->whole_job) {
+		slot_to_pool(slot, io->offset_bytes, io->buf, io->len_bytes);
+		return;
+	}
+	error = io->op == DEVICE_WRITE ? aio_check_size(a) : 0;
+	if (error)
+		slot_finish(slot, error);
+	else
+		slot_advance(slot);
+}
+
+/*
+ * ------------------------------------------------------------------ kick
+ */
+static int source_dispatch(struct aio_source *s)
+{
+	struct list *node;
+	int nr = 0;
+
+	while (!list_empty(&s->queued) && (node = list_pop(&s->free_slots))) {
+		struct aio_slot *slot = list_entry(node, struct aio_slot, node);
+
+		slot_start(slot, list_entry(list_pop(&s->queued), struct device_io, node));
+		nr++;
+	}
+	while ((node = list_pop(&s->memory_queued))) {
+		struct device_io *io = list_entry(node, struct device_io, node);
+
+		device_io_done_later(s->q, io, aio_transfer_run(aio_device_of(io->dev), io->op, io->offset_bytes, io->buf,
+								io->len_bytes));
+		nr++;
+	}
+	return nr;
+}
+
+/* The kernel took the first nr of the ready list, in order. */
+static void ready_taken(struct aio_source *s, int nr)
+{
+	s->nr_in_kernel += (unsigned)nr;
+	while (nr--)
+		list_pop(&s->ready);
+}
+
+/*
+ * One io_submit for all that is ready.  A short count means that the next one was refused, and asking again tells why: for lack
+ * of room it is kept for the next kick or reap, else that transfer fails and the others go on.
+ */
+static void source_io_submit(struct aio_source *s)
+{
+	while (!list_empty(&s->ready)) {
+		long nr = 0;
+		int ret;
+
+		list_for_each(node, &s->ready)
+			s->iocbs[nr++] = &list_entry(node, struct aio_slot, node)->iocb;
+		ret = io_submit(s->ctx, nr, s->iocbs);
+		if (ret > 0) {
+			ready_taken(s, ret);
+		} else if (ret == 0 || ret == -EAGAIN) {
+			if (!s->nr_in_kernel)
+				device_queue_wake(s->q);	/* no completion will */
+			return;
+		} else if (ret != -EINTR) {
+			slot_finish(list_entry(list_pop(&s->ready), struct aio_slot, node), ret);
+		}
+	}
+}
+
+static int source_kick(struct device_queue_source *source)
+{
+	struct aio_source *s = container_of(source, struct aio_source, source);
+	int nr = source_dispatch(s);
+
+	source_io_submit(s);
+	return nr;
+}
+
+/*
+ * ------------------------------------------------------------------ reap
+ */
+static void source_event(struct aio_source *s, const struct io_event *event)
+{
+	struct aio_slot *slot = event->data;
+
+	cwt_assert(s->nr_in_kernel);
+	s->nr_in_kernel--;
+	slot_did(slot, (ssize_t)(long)event->res);
+}
+
+static void source_reap_ring(struct aio_source *s)
+{
+	unsigned head = s->ring->head;
+
+	while (head != __atomic_load_n(&s->ring->tail, __ATOMIC_ACQUIRE)) {
+		struct io_event event = s->ring->events[head];
+
+		head = (head + 1) % s->ring->nr;
+		__atomic_store_n(&s->ring->head, head, __ATOMIC_RELEASE);
+		source_event(s, &event);
+	}
+}
+
+static void source_reap_getevents(struct aio_source *s)
+{
+	struct timespec zero = { 0, 0 };
+	struct io_event events[64];
+	int nr;
+
+	do {
+		nr = io_getevents(s->ctx, 0, ARRAY_SIZE(events), events, &zero);
+		for (int i = 0; i < nr; i++)
+			source_event(s, &events[i]);
+	} while (nr == ARRAY_SIZE(events) || nr == -EINTR);
+}
+
+static void source_reap_returned(struct aio_source *s)
+{
+	struct list returned, *node;
+
+	list_init(&returned);
+	pthread_mutex_lock(&s->returned_lock);
+	list_splice_tail(&returned, &s->returned);
+	pthread_mutex_unlock(&s->returned_lock);
+	while ((node = list_pop(&returned))) {
+		struct aio_job *job = list_entry(node, struct aio_job, node);
+		struct aio_slot *slot = container_of(job, struct aio_slot, job);
+
+		if (slot->whole_job || job->error)
+			slot_finish(slot, job->error);
+		else
+			slot_did(slot, (ssize_t)job->len_bytes);
+	}
+}
+
+/* The wake is under the lock: once the queue's thread has seen the job, it may answer it and close the queue. */
+void aio_source_return(struct aio_job *job)
+{
+	struct aio_source *s = job->source;
+
+	pthread_mutex_lock(&s->returned_lock);
+	if (list_empty(&s->returned))
+		device_queue_wake(s->q);
+	list_add_tail(&s->returned, &job->node);
+	pthread_mutex_unlock(&s->returned_lock);
+}
+
+/* What ended goes to the queue, which answers it; here freed slots and the next steps of read-modify-writes are put to use. */
+static int source_reap(struct device_queue_source *source)
+{
+	struct aio_source *s = container_of(source, struct aio_source, source);
+
+	if (s->nr_in_kernel && s->ring)
+		source_reap_ring(s);
+	else if (s->nr_in_kernel)
+		source_reap_getevents(s);
+	source_reap_returned(s);
+	if (!list_empty(&s->queued) && !list_empty(&s->free_slots))
+		source_dispatch(s);
+	if (!list_empty(&s->ready))
+		source_io_submit(s);
+	return 0;
+}
+
+/*
+ * ------------------------------------------------------------------ attach and close
+ */
+static void source_close(struct device_queue_source *source)
+{
+	struct aio_source *s = container_of(source, struct aio_source, source);
+
+	if (s->have_ctx)
+		io_destroy(s->ctx);
+	if (s->bounce_memory)
+		munmap(s->bounce_memory, AIO_NR_BOUNCES * AIO_BOUNCE_BYTES);
+	pthread_mutex_destroy(&s->returned_lock);
+	free(s->slots);
+	free(s->iocbs);
+	free(s);
+}
+
+static const struct device_queue_source_ops aio_source_ops = {
+	.kind = "aio",
+	.kick = source_kick,
+	.reap = source_reap,
+	.close = source_close,
+};
+
+static int source_open(struct device_queue *q, struct aio_source **out)
+{
+	unsigned nr = device_queue_max_in_flight(q);
+	struct aio_source *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->slots = calloc(nr, sizeof(*s->slots));
+	s->iocbs = calloc(nr, sizeof(struct iocb *));
+	if (!s->slots || !s->iocbs) {
+		free(s->slots);
+		free(s->iocbs);
+		free(s);
+		return -ENOMEM;
+	}
+	s->source.ops = &aio_source_ops;
+	s->q = q;
+	s->nr_slots = nr;
+	list_init(&s->queued);
+	list_init(&s->memory_queued);
+	list_init(&s->free_slots);
+	list_init(&s->starved);
+	list_init(&s->ready);
+	list_init(&s->returned);
+	pthread_mutex_init(&s->returned_lock, NULL);
+	for (unsigned i = 0; i < nr; i++) {
+		s->slots[i].source = s;
+		list_init(&s->slots[i].job.node);
+		list_init(&s->slots[i].node);
+		list_add_tail(&s->free_slots, &s->slots[i].node);
+	}
+	device_queue_add_source(q, &s->source);
+	*out = s;
+	return 0;
+}
+
+static int source_make_bounces(struct aio_source *s)
+{
+	size_t len = AIO_NR_BOUNCES * AIO_BOUNCE_BYTES;
+	uint8_t *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	s->bounce_memory = memory;
+	for (size_t i = 0; i < AIO_NR_BOUNCES; i++)
+		s->bounces[i] = memory + i * AIO_BOUNCE_BYTES;
+	s->nr_bounces = AIO_NR_BOUNCES;
+	return 0;
+}
+
+/* Once per queue.  Without a context (fs.aio-max-nr used up, forbidden in a container) the pool serves the queue, slower. */
+static void source_make_ctx(struct aio_source *s, const char *name)
+{
+	struct aio_ring *ring;
+	int ret;
+
+	s->asked_for_ctx = true;
+	ret = io_setup((int)s->nr_slots, &s->ctx);
+	if (ret < 0) {
+		log_warning("%s: no AIO context (%s): using threads, which are slower (see sysctl fs.aio-max-nr)", name,
+			    ret == -EAGAIN ? "the system's limit is reached" : "refused by the system");
+		return;
+	}
+	s->have_ctx = true;
+	ring = (struct aio_ring *)s->ctx;
+	if (ring->magic == AIO_RING_MAGIC && !ring->incompat_features)
+		s->ring = ring;
+}
+
+static int device_need_pool(struct aio_device *a)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&a->pool_lock);
+	if (!a->pool)
+		err = aio_pool_open(a->nr_pool_threads_max, &a->pool);
+	pthread_mutex_unlock(&a->pool_lock);
+	return err;
+}
+
+int aio_source_attach(struct aio_device *a, struct device_queue *q)
+{
+	struct aio_source *s = source_find(q);
+	int err = s ? 0 : source_open(q, &s);
+
+	if (!err && a->path == AIO_PATH_DIRECT && !s->bounce_memory)
+		err = source_make_bounces(s);
+	if (err || a->path == AIO_PATH_MEMORY)
+		return err;
+	if (a->path == AIO_PATH_DIRECT && !s->asked_for_ctx)
+		source_make_ctx(s, a->dev.name);
+	if (a->path == AIO_PATH_POOL || !s->have_ctx || a->tail_fd >= 0)
+		err = device_need_pool(a);
+	return err;
+}

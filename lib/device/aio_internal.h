@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the aio device share:
+ *
+ *	aio_open.c	open, lock, allocate, choose the way to move bytes
+ *	aio.c		the vtable: submit, synchronous calls, flush, zero, identity, close
+ *	aio_edge.c	one transfer as a sequence of system transfers: pieces, read-modify-write, short results
+ *	aio_direct.c	the source in a queue: libaio, memory and the returns of the pool
+ *	aio_pool.c	threads for what would block
+ */
+#ifndef CWT_DEVICE_AIO_INTERNAL_H
+#define CWT_DEVICE_AIO_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "device/aio.h"
+
+#define AIO_BOUNCE_BYTES (64u << 10)
+#define AIO_NR_BOUNCES 16u		/* per queue; transfers beyond wait for one */
+#define AIO_MEM_ALIGN_MAX 4096u
+#define AIO_POOL_THREADS_DEFAULT 16u
+#define AIO_POOL_THREADS_MAX 64u
+
+enum aio_path { AIO_PATH_DIRECT, AIO_PATH_MEMORY, AIO_PATH_POOL };
+
+struct aio_pool;
+
+struct aio_device {
+	struct device dev;
+	enum aio_path path;
+	int fd;				/* all I/O but the tail's; holds the lock */
+	int tail_fd;			/* buffered; -1: none needed */
+	uint64_t tail_begin;		/* bytes from here on go through tail_fd; size_bytes: none do */
+	uint32_t mem_align_bytes;	/* of buffers given to fd */
+	unsigned nr_pool_threads_max;
+
+	pthread_mutex_t pool_lock;	/* attach of several queues at once */
+	struct aio_pool *pool;		/* from the first attach that needs it until close */
+};
+
+/* NULL if dev is of another kind. */
+struct aio_device *aio_device_of(const struct device *dev);
+extern const struct device_ops aio_device_ops;
+
+/* -EIO with a line in the log if the file is shorter than it was at open: a write would make it grow again. */
+int aio_check_size(struct aio_device *a);
+
+/*
+ * ------------------------------------------------------------------ aio_edge.c
+ *
+ * A transfer is cut into pieces, each of one kind:
+ *
+ *	direct		whole alignment units, straight between fd and the caller's aligned buffer
+ *	bounced		through an aligned buffer of ours; unaligned edges of a write are read first
+ *	buffered	the tail of a file, or everything where the path is not direct
+ *
+ *	phase		what is under way			next
+ *	CHOOSE		nothing					MOVE or BOUNCE, or the transfer is finished
+ *	MOVE		a direct or buffered piece		CHOOSE
+ *	BOUNCE		waits for a bounce buffer		FETCH (read), HEAD (write)
+ *	FETCH		read of the covering units		CHOOSE
+ *	HEAD		read of the first unit, if partial	TAIL
+ *	TAIL		read of the last unit, if partial	STORE
+ *	STORE		write of the covering units		CHOOSE
+ */
+enum aio_phase { AIO_CHOOSE, AIO_MOVE, AIO_BOUNCE, AIO_FETCH, AIO_HEAD, AIO_TAIL, AIO_STORE };
+
+/* One system transfer; len_bytes is what is still to be done of it. */
+struct aio_sub {
+	enum device_op op;
+	int fd;
+	bool direct;
+	uint64_t offset_bytes;
+	uint8_t *buf;
+	size_t len_bytes;
+};
+
+struct aio_transfer {
+	struct aio_device *a;
+	enum device_op op;
+	uint64_t pos, end;
+	uint8_t *buf;			/* where the byte at pos goes or comes from */
+	enum aio_phase phase;
+	uint64_t piece_end;
+	uint64_t lo, hi;		/* bounced: the covering units */
+	uint8_t *bounce;		/* AIO_BOUNCE_BYTES, aligned to AIO_MEM_ALIGN_MAX; set by who drives the transfer */
+	struct aio_sub sub;
+};
+
+enum aio_want { AIO_WANT_IO, AIO_WANT_BOUNCE, AIO_FINISHED };
+
+void aio_transfer_init(struct aio_transfer *t, struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf,
+		       size_t len_bytes);
+/* What to do now: sub, or set bounce and ask again, or nothing more. */
+enum aio_want aio_transfer_next(struct aio_transfer *t);
+/* The result of sub as the system gave it: bytes, or a negative errno.  Returns 0 or what the transfer ends with. */
+int aio_transfer_did(struct aio_transfer *t, ssize_t result);
+/* All of it, blocking, any path and any thread. */
+int aio_transfer_run(struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes);
+
+/*
+ * ------------------------------------------------------------------ aio_direct.c
+ */
+struct aio_source;
+
+int aio_source_attach(struct aio_device *a, struct device_queue *q);
+void aio_source_submit(struct aio_device *a, struct device_queue *q, struct device_io *io);
+
+/*
+ * ------------------------------------------------------------------ aio_pool.c
+ */
+
+/* One blocking transfer for a thread. */
+struct aio_job {
+	struct list node;
+	struct aio_device *a;
+	enum device_op op;
+	uint64_t offset_bytes;
+	void *buf;
+	size_t len_bytes;
+	int error;
+	struct aio_source *source;	/* where it returns to */
+};
+
+int aio_pool_open(unsigned nr_threads_max, struct aio_pool **out);	/* -EAGAIN: not even one thread */
+void aio_pool_submit(struct aio_pool *pool, struct aio_job *job);
+void aio_pool_close(struct aio_pool *pool);				/* no jobs; joins.  NULL is allowed */
+
+/* From the pool's threads: job->error is set. */
+void aio_source_return(struct aio_job *job);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is written beside the commits and never waits for one: busy marks, region marks, the time of the last write. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "metadata/store_internal.h"
+
+#define REGION_BITS_BYTES (STORE_REGIONS_PER_PAGE / 8)
+_Static_assert(STORE_MARKS_PER_PAGE == PAGE_BYTES * 8, "busy marks are raw bits");
+_Static_assert(STORE_REGIONS_PER_PAGE == REGION_MARKS_PER_PAGE, "a page of the seam is a page on disk");
+
+int store_marks_init(struct store *s)
+{
+	const struct region *busy = superblock_region(&s->sb, REGION_BUSY_MARKS);
+	const struct region *regions = superblock_region(&s->sb, REGION_REGION_MARKS);
+
+	s->busy_offset_bytes = busy->offset_bytes;
+	s->nr_busy_pages = (uint32_t)(busy->len_bytes / PAGE_BYTES);
+	s->regions_offset_bytes = regions->offset_bytes;
+	s->nr_region_pages = (uint32_t)nr_region_mark_pages_of(s->sb.origin_size_bytes, s->sb.region_shift);
+	s->region_marks = calloc(s->nr_region_pages, REGION_BITS_BYTES);
+	return s->region_marks ? 0 : -ENOMEM;
+}
+
+/*
+ * ------------------------------------------------------------------ busy marks
+ *
+ * After a commit of unknown outcome too: they are what makes the next start drop everything that either outcome maps (W5).
+ */
+int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *bits)
+{
+	cwt_assert(mark_page < s->nr_busy_pages - 1);	/* the last one is the write time's */
+	return device_write(s->dev.metadata, s->busy_offset_bytes + (uint64_t)mark_page * PAGE_BYTES, bits, PAGE_BYTES);
+}
+
+int store_marks_load_busy(struct store *s, uint8_t **bits)
+{
+	size_t len = (size_t)(s->nr_busy_pages - 1) * PAGE_BYTES;
+
+	*bits = malloc(len);
+	return *bits ? device_read(s->dev.metadata, s->busy_offset_bytes, *bits, len) : -ENOMEM;
+}
+
+/* The write time with them: it is of the run that ended. */
+int store_marks_clear_busy(struct store *s)
+{
+	return metadata_zero(s->dev.metadata, s->busy_offset_bytes, (uint64_t)s->nr_busy_pages * PAGE_BYTES);
+}
+
+/*
+ * ------------------------------------------------------------------ region marks
+ */
+unsigned store_region_shift(const struct store *s) { return s->sb.region_shift; }
+
+void store_get_region_marks(const struct store *s, uint8_t *bits)
+{
+	memcpy(bits, s->region_marks, (size_t)s->nr_region_pages * REGION_BITS_BYTES);
+}
+
+int store_write_region_marks(struct store *s, uint32_t page, const uint8_t *bits)
+{
+	uint64_t number = s->regions_offset_bytes / PAGE_BYTES + page;
+	uint8_t bytes[PAGE_BYTES];
+
+	cwt_assert(page < s->nr_region_pages);
+	region_marks_encode(s->sb.uuid, number, store_generation(s), bits, bytes);
+	return device_write(s->dev.metadata, number * PAGE_BYTES, bytes, sizeof(bytes));
+}
+
+/* A page that does not verify, or cannot be read, counts as all marked. */
+void store_marks_load_regions(struct store *s)
+{
+	for (uint32_t page = 0; page < s->nr_region_pages; page++) {
+		uint64_t number = s->regions_offset_bytes / PAGE_BYTES + page;
+		uint8_t bytes[PAGE_BYTES], *bits = s->region_marks + (size_t)page * REGION_BITS_BYTES;
+
+		if (device_read(s->dev.metadata, number * PAGE_BYTES, bytes, sizeof(bytes)) ||
+		    region_marks_verify(bytes, s->sb.uuid, number) != PAGE_OK)
+			memset(bits, 0xff, REGION_BITS_BYTES);
+		else
+			region_marks_bits(bytes, bits);
+	}
+}
+
+int store_marks_clear_regions(struct store *s)
+{
+	int ret = 0;
+
+	memset(s->region_marks, 0, (size_t)s->nr_region_pages * REGION_BITS_BYTES);
+	for (uint32_t page = 0; page < s->nr_region_pages && !ret; page++)
+		ret = store_write_region_marks(s, page, s->region_marks + (size_t)page * REGION_BITS_BYTES);
+	return ret;
+}
+
+/*
+ * ------------------------------------------------------------------ the time of the last write to the origin
+ */
+static uint64_t write_time_offset(const struct store *s)
+{
+	return s->busy_offset_bytes + (uint64_t)(s->nr_busy_pages - 1) * PAGE_BYTES;
+}
+
+int store_write_time(struct store *s, int64_t now_ns)
+{
+	uint8_t bytes[WRITE_TIME_BYTES];
+
+	write_time_encode(now_ns, bytes);
+	return device_write(s->dev.metadata, write_time_offset(s), bytes, sizeof(bytes));
+}
+
+int64_t store_marks_load_write_time(struct store *s)
+{
+	uint8_t bytes[WRITE_TIME_BYTES];
+
+	if (device_read(s->dev.metadata, write_time_offset(s), bytes, sizeof(bytes)))
+		return 0;
+	return write_time_decode(bytes);
+}

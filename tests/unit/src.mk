@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The pure parts of the mount program.
+FRONT_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)/src $(GLIB_CFLAGS) $(JSON_CFLAGS)
+FRONT_LIBS = src/libfront.la $(UNIT_LIBS)
+
+TESTS += tests/unit/test-options tests/unit/test-paths tests/unit/test-status
+check_PROGRAMS += tests/unit/test-options tests/unit/test-paths tests/unit/test-status
+
+tests_unit_test_options_SOURCES = tests/unit/test-options.c
+tests_unit_test_options_CPPFLAGS = $(FRONT_CPPFLAGS)
+tests_unit_test_options_LDADD = $(FRONT_LIBS)
+tests_unit_test_paths_SOURCES = tests/unit/test-paths.c
+tests_unit_test_paths_CPPFLAGS = $(FRONT_CPPFLAGS)
+tests_unit_test_paths_LDADD = $(FRONT_LIBS)
+tests_unit_test_status_SOURCES = tests/unit/test-status.c
+tests_unit_test_status_CPPFLAGS = $(FRONT_CPPFLAGS)
+tests_unit_test_status_LDADD = $(FRONT_LIBS)
+
+# --help and the page say the same.
+TESTS += tests/unit/test-cachewtfs-page.sh
+dist_check_SCRIPTS += tests/unit/test-cachewtfs-page.sh
