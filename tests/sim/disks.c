@@ -111,7 +111,7 @@ static int handle_flush(struct device *dev)
 {
 	struct handle *h = handle_of(dev);
 	struct disks *d = h->disks;
-	bool lose = d->lose[h->store] && d->ops_left != 1;	/* a loss in the very last call is the protocol's known limit */
+	bool lose = d->lose[h->store] && d->ops_left != 1;
 	int error;
 
 	if (!handle_begin(h))
@@ -119,6 +119,7 @@ static int handle_flush(struct device *dev)
 	if (lose && !d->dead) {
 		d->lose[h->store] = false;
 		d->nr_losses[h->store]++;
+		disks_disarm(d);	/* the protocol's known limit: death before the loss was answered and marked */
 		cut(d, h->store);
 		error = -EIO;
 	} else {
@@ -141,10 +142,22 @@ static int handle_identity(struct device *dev, struct device_identity *id)
 	return error;
 }
 
+static int handle_tag(struct device *dev, const void *set, void *get)
+{
+	struct handle *h = handle_of(dev);
+	enum op_fate fate = op_begin(h->disks);
+
+	if (fate == OP_LAST)
+		op_last(h->disks, h->store);
+	if (fate == OP_REFUSE || (fate == OP_LAST && random_below(&h->disks->random, 2)))
+		return -EIO;
+	return device_tag(h->inner, set, get);
+}
+
 static void handle_close(struct device *dev) { free(handle_of(dev)); }
 
 static const struct device_ops handle_ops = { "handle", handle_attach, handle_submit, handle_rw, handle_flush, handle_zero,
-	handle_identity, handle_close };
+	handle_identity, handle_tag, handle_close };
 
 static struct device *handle_open(struct disks *d, enum disk store, bool read_only)
 {

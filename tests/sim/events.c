@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "engine/commit.h"
 #include "workload.h"
 
 static void submit(struct world *w)
@@ -38,15 +37,10 @@ static void step(struct world *w)
 	disks_step(&w->disks, n);
 }
 
-/* With --warm-after power commits flush; until then, a seed in two has such commits by itself. */
 static void job(struct world *w)
 {
-	if (w->c.warm_after_power && w->e->commit.step == COMMIT_IDLE && !w->e->commit.dead && one_in(&w->random, 4)) {
-		sim_note(w, "a commit with flushes begins");
-		(void)engine_commit_step(w->e, COMMIT_FLUSH);
-	} else if (engine_step_job(w->e)) {
+	if (engine_step_job(w->e))
 		sim_note(w, "a job, or a step of a commit");
-	}
 }
 
 static void pass_time(struct world *w)

@@ -144,7 +144,7 @@ static void flush_failed(void *ctx, enum disk store, bool lost)
 static int open_engine(struct world *w, bool reset, struct cwt_error *err)
 {
 	struct engine_options eo = { .mode = w->c.mode, .policy = w->c.policy, .commit_interval_ms = w->c.commit_interval_ms,
-		.read_only = w->read_only, .reset = reset,
+		.read_only = w->read_only, .reset = reset, .warm_after_power = w->c.warm_after_power,
 		.env = { .now_ms = world_now_ms, .ctx = w, .boot_id = { w->boot, 1 }, .pid = 1, .stepped = true,
 			 .seed = w->c.seed } };
 
@@ -187,7 +187,6 @@ void world_start(struct world *w, bool reset)
 	struct cwt_error err = { "" };
 	int ret;
 
-	w->flush_failed_at = 0;
 	w->read_only = config_has(&w->c, SIM_READ_ONLY) && one_in(&w->random, 4);
 	for (unsigned n = 0; ; n++) {
 		uint64_t faults = disks_nr_faults(&w->disks, ORIGIN) + disks_nr_faults(&w->disks, CACHE) +
@@ -212,6 +211,7 @@ void world_start(struct world *w, bool reset)
 	}
 	sim_note(w, "start%s: %s, %u mappings%s", reset ? " with --reset" : "", cwt_start_reason(w->e), w->e->map.nr_mapped,
 		 w->read_only ? ", read-only" : "");
+	w->flush_failed_at = 0;		/* the start has judged those of before, and its own */
 	coverage.lives++;
 	coverage.warm_starts += w->e->map.nr_mapped > 0;
 	coverage.mappings_kept += w->e->map.nr_mapped;
