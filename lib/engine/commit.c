@@ -254,5 +254,7 @@ int engine_commit_run(struct cwt *e, unsigned flags)
 		ret = engine_commit_step(e, flags);
 	while (ret == 1);
 	pthread_mutex_unlock(&e->commit.run_lock);
+	if (ret)
+		marks_write_urgent(e);	/* of what a failed flush has dropped: the process may end now */
 	return ret;
 }
