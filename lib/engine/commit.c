@@ -133,7 +133,7 @@ static int commit_flush_cache(struct cwt *e)
 
 static int commit_flush_origin(struct cwt *e)
 {
-	int error = e->options.read_only ? 0 : device_flush(e->dev.origin);
+	int error = device_flush(e->dev.origin);	/* read-only too: an earlier mount may have died before its flush (R6) */
 
 	if (!error)
 		return 0;
@@ -254,5 +254,7 @@ int engine_commit_run(struct cwt *e, unsigned flags)
 		ret = engine_commit_step(e, flags);
 	while (ret == 1);
 	pthread_mutex_unlock(&e->commit.run_lock);
+	if (ret)
+		marks_write_urgent(e);	/* of what a failed flush has dropped: the process may end now */
 	return ret;
 }

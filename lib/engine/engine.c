@@ -173,7 +173,8 @@ bool engine_step_job(struct cwt *e)
 		return true;
 	if (e->commit.step == COMMIT_IDLE && !engine_commit_due(e))
 		return false;
-	(void)engine_commit_step(e, 0);
+	if (engine_commit_step(e, 0) < 0)
+		marks_write_urgent(e);
 	return true;
 }
 
