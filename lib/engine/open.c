@@ -21,12 +21,14 @@
 #include "device/aio.h"
 #include "device/faulty.h"
 #include "engine/engine.h"
+#include "engine/owner.h"
 
 struct opening {
 	const struct cwt_config *config;
 	struct cwt_error *err;
 	struct store_devices dev;
-	bool cache_created, metadata_created, metadata_blank;
+	bool cache_created, metadata_created;
+	bool metadata_blank, metadata_unreadable;	/* to be formatted; and given up by --reset */
 	uint32_t block_size, nr_cblocks;
 	uint64_t cache_size;
 };
@@ -83,17 +85,19 @@ static int check_paths(struct opening *o)
 /*
  * ------------------------------------------------------------------ locks
  */
-static void read_owner(const char *path, struct store_runtime *rt)
+/* The metadata's owner says of itself what it is doing. */
+static bool owner_is_stopping(const char *metadata_path)
 {
 	struct aio_options options = { .read_only = true, .buffered = true, .no_lock = true };
+	struct store_runtime rt;
 	struct device *dev;
+	bool stopping;
 
-	memset(rt, 0, sizeof(*rt));
-	if (aio_device_open(path, &options, &dev, NULL, NULL))
-		return;
-	if (store_read_runtime(dev, rt))
-		memset(rt, 0, sizeof(*rt));
+	if (aio_device_open(metadata_path, &options, &dev, NULL, NULL))
+		return false;
+	stopping = !store_read_runtime(dev, &rt) && rt.state == STORE_RUNTIME_STOPPING;
 	device_close(dev);
+	return stopping;
 }
 
 static void sleep_ms(unsigned ms)
@@ -103,27 +107,28 @@ static void sleep_ms(unsigned ms)
 	nanosleep(&ts, NULL);
 }
 
-/* umount returns before the daemon has ended: an owner that says "stopping" is waited for, any other is an error at once. */
+/*
+ * umount returns before the daemon has ended: an owner that says "stopping" is waited for, any other is an error at once.  Only the
+ * metadata is ever waited for: it is unlocked last, so whoever has it can have the other two, unless a stranger has them.
+ */
 static int open_locked(struct opening *o, const char *path, const struct aio_options *options, struct device **out, bool *created)
 {
 	const unsigned pause_ms = 50;
 	unsigned waited_ms = 0;
+	long owner;
+	int ret;
 
-	for (;;) {
-		int ret = aio_device_open(path, options, out, created, o->err);
-		struct store_runtime rt;
-
-		if (ret != -EBUSY)
-			return ret;
-		read_owner(o->config->metadata_path, &rt);
-		if (rt.state != STORE_RUNTIME_STOPPING || waited_ms >= o->config->wait_stopping_ms) {
-			if (rt.pid && rt.state != STORE_RUNTIME_NONE)
-				error_set(o->err, ret, "%s: in use by process %u (unmount that first)", path, rt.pid);
-			return ret;
-		}
+	for (;; waited_ms += pause_ms) {
+		ret = aio_device_open(path, options, out, created, o->err);
+		if (ret != -EBUSY || path != o->config->metadata_path || waited_ms >= o->config->wait_stopping_ms ||
+		    !owner_is_stopping(path))
+			break;
 		sleep_ms(pause_ms);
-		waited_ms += pause_ms;
 	}
+	owner = ret == -EBUSY ? owner_find(path) : 0;
+	if (owner)
+		error_set(o->err, ret, "%s: in use by process %ld (unmount it, or wait until it has ended)", path, owner);
+	return ret;
 }
 
 /*
@@ -147,13 +152,36 @@ static int check_block_size(struct opening *o, const struct store_geometry *geo)
 	return 0;
 }
 
-/* Sets dev.metadata when there is one that is ours; leaves it NULL when it has to be made. */
+/* What is there is open and locked: is it ours, and does it fit? */
+static int judge_metadata(struct opening *o)
+{
+	const char *path = o->config->metadata_path;
+	struct store_geometry geo;
+	enum store_kind kind;
+	int ret = store_probe_metadata(o->dev.metadata, &kind);
+
+	if (ret)
+		return error_set(o->err, ret, "%s: cannot be read: %s (check the disk)", path, strerror(-ret));
+	if (kind == STORE_FOREIGN)
+		return error_set(o->err, -EINVAL, "%s: is not the metadata of a cache, and is left alone (give another path, or remove it)",
+				 path);
+	o->metadata_blank = kind == STORE_BLANK;
+	if (o->metadata_blank)
+		return 0;
+	ret = store_read_geometry(o->dev.metadata, &geo, o->err);
+	if (!ret)
+		return check_block_size(o, &geo);
+	if (!o->config->reset)
+		return ret;
+	o->metadata_blank = o->metadata_unreadable = true;
+	return 0;
+}
+
+/* Sets dev.metadata when there is one that is ours, or a blank device; leaves it NULL when a file has to be made. */
 static int open_existing_metadata(struct opening *o)
 {
 	const struct aio_options options = { .buffered = true };
 	const char *path = o->config->metadata_path;
-	struct store_geometry geo;
-	enum store_kind kind;
 	struct stat st;
 	int ret;
 
@@ -162,18 +190,7 @@ static int open_existing_metadata(struct opening *o)
 	if (S_ISREG(st.st_mode) && !st.st_size)
 		return 0;
 	ret = open_locked(o, path, &options, &o->dev.metadata, NULL);
-	if (ret)
-		return ret;
-	ret = store_probe_metadata(o->dev.metadata, &kind);
-	if (ret)
-		return error_set(o->err, ret, "%s: %s", path, strerror(-ret));
-	o->metadata_blank = kind == STORE_BLANK && S_ISBLK(st.st_mode);
-	if (o->metadata_blank)
-		return 0;	/* stays open: formatted when the cache is known */
-	if (kind != STORE_OURS)
-		return error_set(o->err, -EINVAL, "%s: is not the metadata of a cache (give another path, or remove it)", path);
-	ret = store_read_geometry(o->dev.metadata, &geo, o->err);
-	return ret ? ret : check_block_size(o, &geo);
+	return ret ? ret : judge_metadata(o);
 }
 
 /*
@@ -254,6 +271,16 @@ static int open_cache(struct opening *o)
 /*
  * ------------------------------------------------------------------ a new metadata
  */
+/* --reset of what cannot be read: the file becomes empty and is made anew. */
+static int empty_metadata(struct opening *o)
+{
+	int ret = ftruncate(aio_device_fd(o->dev.metadata), 0) ? -errno : 0;
+
+	device_close(o->dev.metadata);
+	o->dev.metadata = NULL;
+	return ret ? error_set(o->err, ret, "%s: cannot be made empty: %s", o->config->metadata_path, strerror(-ret)) : 0;
+}
+
 static int make_metadata(struct opening *o)
 {
 	struct store_geometry geo = { .block_size_bytes = o->block_size, .nr_cblocks = o->nr_cblocks,
@@ -263,13 +290,18 @@ static int make_metadata(struct opening *o)
 	const char *path = o->config->metadata_path;
 	int ret;
 
+	if (o->metadata_unreadable && !device_info(o->dev.metadata)->is_block) {
+		ret = empty_metadata(o);
+		if (ret)
+			return ret;
+	}
 	if (!o->dev.metadata) {
 		ret = open_locked(o, path, &options, &o->dev.metadata, &o->metadata_created);
 		if (ret)
 			return ret;
 	}
 	if (device_info(o->dev.metadata)->size_bytes < size)
-		return error_set(o->err, -ENOSPC, "%s: has %llu bytes, %llu are needed", path,
+		return error_set(o->err, -ENOSPC, "%s: is blank, but has only %llu bytes; %llu are needed (remove it, or give another path)", path,
 				 (unsigned long long)device_info(o->dev.metadata)->size_bytes, (unsigned long long)size);
 	return store_format(o->dev.metadata, &geo, o->err);
 }

@@ -273,8 +273,8 @@ int superblock_check(const struct superblock *sb, uint64_t metadata_size_bytes, 
 					 name, r->kind);
 		if (r->offset_bytes + r->len_bytes > metadata_size_bytes)
 			return error_set(err, -EINVAL,
-					 "%s: the metadata is truncated: %llu bytes, its regions need %llu (remove the "
-					 "file to start cold)",
+					 "%s: the metadata is truncated: %llu bytes, its regions need %llu (--reset drops "
+					 "the cached contents and starts anew)",
 					 name, (unsigned long long)metadata_size_bytes,
 					 (unsigned long long)(r->offset_bytes + r->len_bytes));
 	}
