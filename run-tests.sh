@@ -1,2 +1,148 @@
-#!/bin/sh
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#	./run-tests.sh [PHASE...]	every test there is, or only the phases named (see the end of this file)
+#
+# Installs what is missing, builds each variant in a folder of its own under build/, and runs its tests.  The last line
+# is "N passed, N failed"; without CI=true tests whose requirements are not met (root, /dev/fuse, loop devices) are
+# skipped and counted: "N passed, N failed, N skipped".  The exit status is 0 if something passed and nothing failed.
+#
+# shellcheck disable=SC2317	# the phases are called by name
+set -uo pipefail
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=$here/build
+jobs=-j$(nproc)
+passed=0 failed=0 skipped=0
+
+# shellcheck source=scripts/packages.sh
+. "$here/scripts/packages.sh"
+
+finish() {
+	local status=$? also=
+	trap - EXIT
+	if [ "$status" -ne 0 ]; then
+		echo "not all was run"
+		failed=$((failed + 1))
+	fi
+	[ "$skipped" -eq 0 ] || also=", $skipped skipped"
+	echo "$passed passed, $failed failed$also"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+	exit
+}
+
+# step LOG COMMAND...: run it quietly; when it fails, show how it ended, and count one failure.
+step() {
+	local log=$1
+	shift
+	if ! "$@" >"$log" 2>&1; then
+		echo "FAILED: $*"
+		tail -n 40 "$log"
+		failed=$((failed + 1))
+		return 1
+	fi
+}
+
+# build_in NAME CONFIGURE-ARGUMENT...: configure once and make, in build/NAME.
+build_in() {
+	local dir=$build/$1
+	shift
+	mkdir -p "$dir"
+	cd "$dir" || return 1
+	[ -f Makefile ] || step configure.log "$here/configure" "$@" || return 1
+	step make.log make "$jobs" all || return 1
+}
+
+# The number that automake's summary gives for a result, summed up over all that the log holds.
+count() { sed -n "s/^# $1: *\([0-9]*\)\$/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'; }
+
+# check NAME MAKE-ARGUMENT...: run tests in the current folder with make, and add up their results.
+check() {
+	local log=check-$1.log failures status=0
+	shift
+	timeout --kill-after=30 "${PHASE_TIMEOUT:-600}" make "$@" >"$log" 2>&1 || status=$?
+	failures=$(($(count FAIL "$log") + $(count ERROR "$log") + $(count XPASS "$log")))
+	if [ "$status" -ne 0 ] && [ "$failures" -eq 0 ]; then	# not as far as the tests, or not to their end
+		tail -n 40 "$log"
+		failures=1
+	fi
+	grep -E '^(FAIL|ERROR|XPASS): ' "$log" | sort -u | while read -r line; do
+		echo "$line"
+		tail -n 60 "$(sed -E 's/^[A-Z]+: //' <<<"$line").log" 2>/dev/null
+	done
+	grep -E '^SKIP: ' "$log" | sort -u
+	passed=$((passed + $(count PASS "$log")))
+	failed=$((failed + failures))
+	if [ "${CI:-}" = true ]; then
+		failed=$((failed + $(count SKIP "$log")))
+	else
+		skipped=$((skipped + $(count SKIP "$log")))
+	fi
+}
+
+# ------------------------------------------------------------------ the phases
+
+phase_gcc() {
+	build_in gcc --enable-warnings CC=gcc && check all "$jobs" check
+}
+
+phase_clang() {
+	build_in clang --enable-warnings CC=clang && check unit "$jobs" check-unit
+}
+
+# The unit tests, and the mounted tests that reach most of the code.
+phase_asan() {
+	local name mounts=
+	for name in ext4-on-loop faults-of-the-cache faults-of-the-origin odd-size processes wrong-stores; do
+		mounts+=" tests/mount/test-$name.sh"
+	done
+	export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+	build_in asan --enable-warnings --enable-sanitizer=address,undefined || return
+	CK_TIMEOUT_MULTIPLIER=5 check unit "$jobs" check-unit
+	TEST_TIMEOUT=500 check mount "$jobs" check "TESTS=$mounts"
+}
+
+phase_tsan() {
+	build_in tsan --enable-warnings --enable-sanitizer=thread || return
+	CK_TIMEOUT_MULTIPLIER=10 TSAN_OPTIONS=halt_on_error=1 check unit "$jobs" check-unit
+}
+
+# Check forks for each test, and valgrind follows: a leak or an error in a child is that test's failure.
+phase_valgrind() {
+	build_in gcc --enable-warnings CC=gcc || return
+	CK_TIMEOUT_MULTIPLIER=30 check valgrind "$jobs" check-unit LOG_COMPILER=valgrind \
+		LOG_FLAGS='-q --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99'
+}
+
+# The tarball is complete: it builds from read-only sources, checks, installs, uninstalls and leaves nothing.
+phase_distcheck() {
+	local tests
+	build_in gcc --enable-warnings CC=gcc || return
+	tests=$(make -s print-tests | grep -E '^tests/(lint/|unit/test-policy|unit/test-base)' | tr '\n' ' ')
+	check distcheck distcheck "$jobs" DISTCHECK_CONFIGURE_FLAGS=--enable-warnings "TESTS=$tests"
+}
+
+phases=("$@")
+[ ${#phases[@]} -gt 0 ] || phases=(gcc clang asan tsan valgrind distcheck)
+for phase in "${phases[@]}"; do
+	if ! declare -F "phase_$phase" >/dev/null; then
+		echo "usage: $0 [gcc] [clang] [asan] [tsan] [valgrind] [distcheck]" >&2
+		exit 2
+	fi
+done
+
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+install_packages build test || exit 1
+mkdir -p "$build"
+cd "$here" || exit 1
+[ -x configure ] || step "$build/autoreconf.log" autoreconf -i || exit 0
+for phase in "${phases[@]}"; do
+	echo "== $phase"
+	before=$SECONDS
+	"phase_$phase"
+	echo "   $((SECONDS - before)) s; so far $passed passed, $failed failed"
+done
 exit 0

@@ -59,6 +59,7 @@ struct cwt_config {
 	const char *policy;		/* NAME[,key=value...]; NULL: the default */
 	uint32_t commit_interval_ms;	/* 0: the default */
 	bool read_only;			/* never writes the origin */
+	bool warm_after_power;		/* stay warm after a power cut too, for flushes at commits; else only after a kill */
 	bool trust_origin;		/* do not compare the origin's times with those of the last clean stop */
 	bool reset;			/* drop the cached contents and start cold */
 	uint32_t wait_stopping_ms;	/* how long to wait for an owner that says it is stopping; the program uses 60000 */
@@ -162,7 +163,7 @@ struct cwt_status {
 	uint64_t memory_bytes;			/* resident, of the engine: maps, policy, pools */
 	enum cwt_mode mode;
 	enum cwt_bypass bypass;
-	bool read_only;
+	bool read_only, warm_after_power;
 	char bypass_reason[128];
 	char policy[64];
 	char start_reason[160];

@@ -14,7 +14,7 @@
 
 int engine_commit_init(struct cwt *e)
 {
-	struct commit_state *cs = &e->commit;
+	struct engine_commit *cs = &e->commit;
 
 	pthread_mutex_init(&cs->run_lock, NULL);
 	cs->nr_pages = store_nr_pages(e->store);
@@ -54,7 +54,7 @@ bool engine_commit_due(struct cwt *e)
 	bool due;
 
 	pthread_mutex_lock(&e->lock);
-	due = !e->commit.dead && (e->commit.wanted || (e->commit.nr_dirty &&
+	due = !e->commit.dead && (e->commit.wanted || ((e->commit.nr_dirty || e->regions.nr_marked) &&
 		now - e->stats.last_commit_ms >= e->options.commit_interval_ms));
 	pthread_mutex_unlock(&e->lock);
 	return due;
@@ -82,7 +82,7 @@ static int commit_copy_page_locked(struct cwt *e, uint32_t page)
 /* What was in the snapshot is dirty again; of the removed, none is free. */
 static void commit_take_back_locked(struct cwt *e)
 {
-	struct commit_state *cs = &e->commit;
+	struct engine_commit *cs = &e->commit;
 
 	map_commit_abort(&e->map);
 	for (uint32_t page = 0; page < cs->nr_pages; page++)
@@ -93,7 +93,7 @@ static void commit_take_back_locked(struct cwt *e)
 
 static int commit_snapshot(struct cwt *e)
 {
-	struct commit_state *cs = &e->commit;
+	struct engine_commit *cs = &e->commit;
 	int error = 0;
 
 	pthread_mutex_lock(&e->lock);
@@ -133,7 +133,7 @@ static int commit_flush_cache(struct cwt *e)
 
 static int commit_flush_origin(struct cwt *e)
 {
-	int error = e->options.read_only ? 0 : device_flush(e->dev.origin);
+	int error = device_flush(e->dev.origin);	/* read-only too: an earlier mount may have died before its flush (R6) */
 
 	if (!error)
 		return 0;
@@ -193,7 +193,7 @@ static int engine_commit_end(struct cwt *e, int error)
 
 int engine_commit_step(struct cwt *e, unsigned flags)
 {
-	struct commit_state *cs = &e->commit;
+	struct engine_commit *cs = &e->commit;
 	bool dead;
 	int ret;
 
@@ -229,7 +229,7 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 /* Hits change hints and dirty no page, so a stop writes all pages, in commits of bounded size; the clean one is the last. */
 int engine_commit_clean(struct cwt *e)
 {
-	struct commit_state *cs = &e->commit;
+	struct engine_commit *cs = &e->commit;
 	int ret = 0;
 
 	for (uint32_t page = 0; page < cs->nr_pages && !ret; page++) {
@@ -254,5 +254,7 @@ int engine_commit_run(struct cwt *e, unsigned flags)
 		ret = engine_commit_step(e, flags);
 	while (ret == 1);
 	pthread_mutex_unlock(&e->commit.run_lock);
+	if (ret)
+		marks_write_urgent(e);	/* of what a failed flush has dropped: the process may end now */
 	return ret;
 }

@@ -128,7 +128,9 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 		struct cwt_error *err)
 {
 	struct store_options so = { .read_only_origin = options->read_only, .trust_origin = options->trust_origin,
-		.reset = options->reset, .warm_after_power = options->warm_after_power, .boot_id = { options->env.boot_id[0], options->env.boot_id[1] },
+		.reset = options->reset, .warm_after_power = options->warm_after_power,
+		.commit_interval_ms = options->commit_interval_ms ? options->commit_interval_ms : CWT_COMMIT_INTERVAL_MS_DEFAULT,
+		.boot_time_ns = options->env.boot_time_ns, .boot_id = { options->env.boot_id[0], options->env.boot_id[1] },
 		.pid = options->env.pid };
 	struct cwt *e = calloc(1, sizeof(*e));
 	enum store_start start;
@@ -171,8 +173,23 @@ bool engine_step_job(struct cwt *e)
 		return true;
 	if (e->commit.step == COMMIT_IDLE && !engine_commit_due(e))
 		return false;
-	(void)engine_commit_step(e, 0);
+	if (engine_commit_step(e, 0) < 0)
+		marks_write_urgent(e);
 	return true;
+}
+
+void engine_note_write(struct cwt *e)
+{
+	struct timespec now;
+	int_least64_t last = atomic_load_explicit(&e->write_time_s, memory_order_relaxed);
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (now.tv_sec == last || !atomic_compare_exchange_strong(&e->write_time_s, &last, now.tv_sec))
+		return;
+	/* An error costs warmth after a crash, no more: an old time makes the origin look changed. */
+	pthread_mutex_lock(&e->marks.io_lock);
+	(void)store_write_time(e->store, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	pthread_mutex_unlock(&e->marks.io_lock);
 }
 
 int engine_void(struct cwt *e)

@@ -41,6 +41,7 @@ struct engine_env {
 	uint64_t (*now_ms)(void *ctx);	/* NULL: CLOCK_MONOTONIC */
 	void *ctx;
 	uint64_t boot_id[2];
+	int64_t boot_time_ns;		/* CLOCK_REALTIME at which it began; 0: not known */
 	uint32_t pid;
 	bool stepped;			/* no threads: jobs are run by engine_step_job() */
 	uint64_t seed;
@@ -77,7 +78,7 @@ struct flush_state {
 /* commit.c.  cwt.lock, but where it says otherwise. */
 enum commit_step { COMMIT_IDLE, COMMIT_FLUSH_CACHE, COMMIT_FLUSH_ORIGIN, COMMIT_STORE };
 
-struct commit_state {
+struct engine_commit {
 	uint8_t *dirty_pages;		/* bitmap: changed since they were last in a snapshot */
 	uint8_t *snapshot_pages;	/* bitmap: in the commit under way, dirty again if it is aborted */
 	uint32_t nr_pages, nr_dirty;
@@ -110,7 +111,7 @@ struct cwt {
 	struct list fills;			/* under way */
 	struct engine_stats stats;
 	struct flush_state flush;
-	struct commit_state commit;
+	struct engine_commit commit;
 	enum cwt_bypass bypass;
 	char bypass_reason[128];
 	bool bypass_unlogged;
@@ -122,6 +123,7 @@ struct cwt {
 
 	struct regions regions;
 
+	atomic_int_least64_t write_time_s;	/* the last one stored beside the marks, CLOCK_REALTIME */
 	struct marks marks;			/* its own lock for I/O, cwt.lock for the rest */
 	struct jobs jobs;
 };
@@ -135,6 +137,9 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 
 /* Stepped engines: run the oldest job, or the commit if it is due; false: there was nothing to do. */
 bool engine_step_job(struct cwt *e);
+
+/* A loop is about to write the origin: store the time, at most once a second (the fingerprint after an unclean stop). */
+void engine_note_write(struct cwt *e);
 
 /*
  * What kill -9 leaves behind: memory is freed, nothing is written.  For tests; the devices stay open and go back to the caller.

@@ -81,6 +81,8 @@ static void flush_run(struct cwt *e, struct job *job)
 	again = !list_empty(&e->flush.waiting);
 	e->flush.running = again;
 	pthread_mutex_unlock(&e->lock);
+	if (error)
+		marks_write_urgent(e);	/* of what was dropped: a stop or a kill after this must find them */
 	flush_answer(&answered, error);
 	if (again)
 		jobs_post(e, job);

@@ -147,6 +147,9 @@ static int loop_submit(struct cwt_loop *loop)
 	if (list_empty(&loop->to_submit) && list_empty(&loop->zero_ready))
 		return device_queue_kick(loop->queue);
 	marks_write_urgent(loop->engine);
+	if (loop->writes_origin || !list_empty(&loop->zero_ready))
+		engine_note_write(loop->engine);
+	loop->writes_origin = false;
 	for (; (n = list_pop(&loop->to_submit)); nr++)
 		device_submit(loop->queue, list_entry(n, struct device_io, node));
 	for (; (n = list_pop(&loop->zero_ready)); nr++)

@@ -25,6 +25,7 @@
 struct cwt_loop {
 	struct cwt *engine;
 	struct device_queue *queue;
+	bool writes_origin;		/* among what is to be submitted */
 	bool may_have_waited;		/* the last turn did nothing: the wake-up has to be taken back */
 
 	struct list incoming;		/* requests not cut up yet, oldest first */

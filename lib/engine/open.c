@@ -341,17 +341,31 @@ static void read_boot_id(uint64_t id[2])
 	}
 }
 
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	return clock_gettime(clock, &ts) ? 0 : (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int64_t boot_time_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
+}
+
 static int open_engine(struct opening *o, struct cwt **out)
 {
 	struct engine_options options = { .mode = o->config->mode, .policy = o->config->policy,
 		.commit_interval_ms = o->config->commit_interval_ms, .read_only = o->config->read_only,
-		.trust_origin = o->config->trust_origin, .reset = o->config->reset };
+		.trust_origin = o->config->trust_origin, .reset = o->config->reset,
+		.warm_after_power = o->config->warm_after_power };
 	const struct store_devices aio = o->dev;	/* below the faults */
 	int ret = add_faults(o);
 
 	if (ret)
 		return ret;
 	read_boot_id(options.env.boot_id);
+	options.env.boot_time_ns = boot_time_ns();
 	options.env.pid = (uint32_t)getpid();
 	options.env.seed = (uint64_t)getpid() ^ options.env.boot_id[0];
 	ret = engine_open(&o->dev, &options, out, o->err);

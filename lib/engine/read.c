@@ -93,6 +93,18 @@ void read_retry_locked(struct block_request *b)
 	origin_read(b);
 }
 
+bool read_overtaken_locked(struct block_request *b)
+{
+	struct cwt *e = b->loop->engine;
+
+	if (b->request->op != CWT_READ || cblock_is_none(b->cblock) || map_cb(&e->map, b->cblock)->state == CB_MAPPED)
+		return false;
+	cblock_put_locked(e, b->cblock, false);
+	b->cblock = CBLOCK(BLOCK_NONE);
+	origin_read(b);
+	return true;
+}
+
 static void origin_read_done(struct device_io *io)
 {
 	struct block_request *b = breq_of_io(io);

@@ -11,5 +11,10 @@
 void read_start_locked(struct block_request *b);
 /* loop->retry: what it was given up for is accounted for here; then the origin is asked. */
 void read_retry_locked(struct block_request *b);
+/*
+ * A hit has ended whose mapping was dropped meanwhile: true, and the origin is asked.  The mapping may have gone because a flush of
+ * the cache failed, and then what was read may be what the cache held before (E3).
+ */
+bool read_overtaken_locked(struct block_request *b);
 
 #endif

@@ -37,6 +37,8 @@ int regions_init(struct cwt *e, bool on)
 		return -ENOMEM;
 	/* R6: after a same-boot start the marks stay as they were found, and are as durable as they were. */
 	store_get_region_marks(e->store, r->marked);
+	for (uint32_t i = 0; i < r->nr; i++)
+		r->nr_marked += bitmap_test(r->marked, i);
 	memcpy(r->durable, r->marked, (size_t)r->nr_pages * REGION_PAGE_BYTES);
 	return 0;
 }
@@ -100,6 +102,7 @@ bool regions_enter_locked(struct cwt *e, struct block_request *b)
 		return true;
 	if (!bitmap_test(r->marked, region)) {
 		bitmap_set(r->marked, region);
+		r->nr_marked++;
 		bitmap_set(r->dirty_pages, region / STORE_REGIONS_PER_PAGE);
 	}
 	b->state = BREQ_MARK_WAIT;
@@ -248,6 +251,7 @@ void regions_committed_locked(struct cwt *e)
 		if (!bitmap_test(r->candidates, i))
 			continue;
 		bitmap_clear(r->marked, i);
+		r->nr_marked--;
 		bitmap_clear(r->durable, i);
 		bitmap_set(r->dirty_pages, i / STORE_REGIONS_PER_PAGE);
 		any = true;

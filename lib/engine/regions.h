@@ -34,6 +34,7 @@
 struct regions {
 	bool on;			/* --warm-after power, and mappings are not void for good */
 	bool hopeless;			/* no way is left to say it durably: writes that need a mark fail */
+	uint32_t nr_marked;		/* as marked says: something for a commit to clear */
 	uint32_t nr, block_shift;	/* a region is 1 << block_shift blocks */
 	uint32_t nr_pages;
 	uint8_t *marked, *durable, *candidates;	/* bitmaps over regions */

@@ -229,6 +229,8 @@ void breq_leave_locked(struct block_request *b)
 	struct granted granted = { NULL, NULL };
 
 	cwt_assert(b->state == BREQ_ENDED);
+	if (read_overtaken_locked(b))
+		return;
 	breq_count_errors_locked(e, b);
 	breq_put_cblock_locked(e, b);
 	if (b->request->op != CWT_READ)

@@ -22,7 +22,7 @@
  *	DEFERRED     loop->deferred_writethrough, between the legs  CACHE_LEG
  *	CACHE_LEG    write at the cache                             ENDED
  *	ZERO         with its zero chunk                            ENDED
- *	ENDED        loop->ended: will leave the cell               FREE
+ *	ENDED        loop->ended: will leave the cell               FREE; a hit whose mapping was dropped: ORIGIN_READ
  */
 #ifndef CWT_ENGINE_REQUEST_H
 #define CWT_ENGINE_REQUEST_H

@@ -59,6 +59,7 @@ void cwt_get_status(struct cwt *e, struct cwt_status *out)
 	out->nr_cblocks = e->nr_cblocks;
 	out->mode = e->options.mode;
 	out->read_only = e->options.read_only;
+	out->warm_after_power = e->options.warm_after_power;
 
 	pthread_mutex_lock(&e->lock);
 	status_of_stats(&e->stats, out);

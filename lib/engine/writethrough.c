@@ -17,6 +17,7 @@ static void wt_origin_leg(struct block_request *b)
 	struct cwt *e = b->loop->engine;
 
 	b->state = BREQ_ORIGIN_LEG;
+	b->loop->writes_origin = true;
 	breq_io(b, e->dev.origin, DEVICE_WRITE, engine_origin_offset(e, b->oblock), wt_origin_done);
 }
 

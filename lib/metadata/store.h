@@ -65,7 +65,7 @@ int store_format(struct device *metadata, struct store_geometry *geo, struct cwt
 struct store_options {
 	bool read_only_origin;	/* several may share the origin: no session mark on it */
 	bool trust_origin;	/* ignore the origin's times (not its size) */
-	bool reset;		/* drop all mappings, take over a cache that carries *our* label */
+	bool reset;		/* drop all mappings; an origin of another size becomes this metadata's */
 	bool warm_after_power;	/* this run keeps region marks, so that the next start after a power cut can trust the rest */
 	uint32_t commit_interval_ms;	/* how old the last durable write time may be after a power cut */
 	int64_t boot_time_ns;	/* CLOCK_REALTIME at which this boot began; 0: not known */

@@ -63,10 +63,10 @@ void store_get_region_marks(const struct store *s, uint8_t *bits)
 int store_write_region_marks(struct store *s, uint32_t page, const uint8_t *bits)
 {
 	uint64_t number = s->regions_offset_bytes / PAGE_BYTES + page;
-	uint8_t bytes[PAGE_BYTES];
+	uint8_t bytes[PAGE_BYTES];	/* nothing here reads s->sb: a commit may be changing it */
 
 	cwt_assert(page < s->nr_region_pages);
-	region_marks_encode(s->sb.uuid, number, store_generation(s), bits, bytes);
+	region_marks_encode(s->geo.uuid, number, store_generation(s), bits, bytes);
 	return device_write(s->dev.metadata, number * PAGE_BYTES, bytes, sizeof(bytes));
 }
 

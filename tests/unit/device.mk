@@ -13,3 +13,9 @@ check_PROGRAMS += tests/unit/test-device-aio
 tests_unit_test_device_aio_SOURCES = tests/unit/test-device-aio.c $(device_rig_sources)
 tests_unit_test_device_aio_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_device_aio_LDADD = $(UNIT_LIBS)
+
+TESTS += tests/unit/test-device-faulty
+check_PROGRAMS += tests/unit/test-device-faulty
+tests_unit_test_device_faulty_SOURCES = tests/unit/test-device-faulty.c $(device_rig_sources)
+tests_unit_test_device_faulty_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_device_faulty_LDADD = $(UNIT_LIBS)

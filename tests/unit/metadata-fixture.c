@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "base/random.h"
 
-const struct store_options default_options = { .boot_id = { 0x1111, 0x2222 }, .pid = 42 };
+#define EACH_START_ITS_BOOT 0x1111
+
+const struct store_options default_options = { .boot_id = { EACH_START_ITS_BOOT, 0x2222 }, .pid = 42 };
+static uint64_t last_boot;
 
 static struct device *faulty_memory(const char *name, uint64_t size, bool volatile_writes)
 {
@@ -70,6 +73,8 @@ static uint8_t *copy_of(struct device *dev)
 
 void snapshot_take(struct trio *t, struct snapshot *s)
 {
+	if (device_tag(t->dev.origin, NULL, s->tag))
+		memset(s->tag, 0, sizeof(s->tag));
 	s->metadata = copy_of(t->dev.metadata);
 	s->cache = copy_of(t->dev.cache);
 }
@@ -78,6 +83,7 @@ void snapshot_restore(struct trio *t, const struct snapshot *s)
 {
 	memcpy(bytes_of(t->dev.metadata), s->metadata, device_info(t->dev.metadata)->size_bytes);
 	memcpy(bytes_of(t->dev.cache), s->cache, device_info(t->dev.cache)->size_bytes);
+	(void)device_tag(t->dev.origin, s->tag, NULL);	/* not every origin takes one */
 }
 
 bool snapshot_equals(struct trio *t, const struct snapshot *s)
@@ -95,9 +101,32 @@ void snapshot_free(struct snapshot *s)
 int try_start(struct trio *t, const struct store_options *o, struct store **s, enum store_start *how,
 	      struct cwt_error *err)
 {
+	static uint64_t boot = EACH_START_ITS_BOOT;
+	struct store_options options = *o;
+
+	if (options.boot_id[0] == EACH_START_ITS_BOOT)
+		options.boot_id[0] = ++boot;
+	last_boot = options.boot_id[0];
 	*s = NULL;
 	err->text[0] = 0;
-	return store_open(&t->dev, o, s, how, err);
+	return store_open(&t->dev, &options, s, how, err);
+}
+
+int try_kill_start(struct trio *t, struct store **s, enum store_start *how, struct cwt_error *err)
+{
+	struct store_options options = default_options;
+
+	options.boot_id[0] = last_boot;
+	return try_start(t, &options, s, how, err);
+}
+
+struct store *kill_start(struct trio *t, enum store_start *how)
+{
+	struct cwt_error err;
+	struct store *s;
+
+	ck_assert_msg(!try_kill_start(t, &s, how, &err), "%s", err.text);
+	return s;
 }
 
 struct store *start(struct trio *t, enum store_start *how)

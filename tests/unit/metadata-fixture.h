@@ -36,14 +36,18 @@ uint8_t *bytes_of(struct device *dev);				/* of the memory device below */
 void trio_format(struct trio *t);
 void trio_touch_origin(struct trio *t);				/* its times change */
 
-/* Content of metadata and cache, to go back to. */
-struct snapshot { uint8_t *metadata, *cache; };
+/* Content of metadata and cache and the tag of the origin, to go back to. */
+struct snapshot { uint8_t *metadata, *cache, tag[DEVICE_TAG_BYTES]; };
 void snapshot_take(struct trio *t, struct snapshot *s);
 void snapshot_restore(struct trio *t, const struct snapshot *s);
 bool snapshot_equals(struct trio *t, const struct snapshot *s);
 void snapshot_free(struct snapshot *s);
 
-struct store *start(struct trio *t, enum store_start *how);	/* must succeed */
+/* Each in a boot of its own, so that an unclean start is cold; kill_start() comes after a kill, in the same one.  Must
+ * succeed. */
+struct store *start(struct trio *t, enum store_start *how);
+struct store *kill_start(struct trio *t, enum store_start *how);
+int try_kill_start(struct trio *t, struct store **s, enum store_start *how, struct cwt_error *err);
 int try_start(struct trio *t, const struct store_options *o, struct store **s, enum store_start *how,
 	      struct cwt_error *err);
 extern const struct store_options default_options;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 METADATA_FIXTURE = tests/unit/metadata-fixture.c tests/unit/metadata-fixture.h
 METADATA_TESTS = tests/unit/test-metadata-format tests/unit/test-store tests/unit/test-store-crash \
-	tests/unit/test-store-fuzz tests/unit/test-metadata-check
+	tests/unit/test-store-fuzz tests/unit/test-metadata-check tests/unit/test-store-marks
 TESTS += $(METADATA_TESTS)
 check_PROGRAMS += $(METADATA_TESTS)
 
@@ -24,6 +24,10 @@ tests_unit_test_store_fuzz_LDADD = $(UNIT_LIBS)
 tests_unit_test_metadata_check_SOURCES = tests/unit/test-metadata-check.c $(METADATA_FIXTURE)
 tests_unit_test_metadata_check_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_metadata_check_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_store_marks_SOURCES = tests/unit/test-store-marks.c $(METADATA_FIXTURE)
+tests_unit_test_store_marks_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_store_marks_LDADD = $(UNIT_LIBS)
 
 EXTRA_DIST += tests/golden/label.hex tests/golden/mapping-page.hex tests/golden/metadata.dump \
 	tests/golden/region-marks-page.hex tests/golden/runtime-page.hex tests/golden/superblock.hex

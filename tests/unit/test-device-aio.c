@@ -457,6 +457,28 @@ START_TEST(a_second_writer_and_a_reader_beside_a_writer_are_refused)
 }
 END_TEST
 
+/* R0: no byte is left unlocked, and each descriptor that does I/O holds a part. */
+START_TEST(every_byte_is_locked_and_the_tail_by_its_own_descriptor)
+{
+	const char *file = make_test_file(test_disk_dir(), 10007, 1);
+	struct device *dev = open_ok(file, &(struct aio_options){ 0 }, NULL);
+	off_t starts[] = { 0, 5000, 10006, (off_t)1 << 62, INT64_MAX - 1 };
+	int fd = open(file, O_RDWR | O_CLOEXEC);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(starts); i++) {
+		struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = starts[i], .l_len = 1 };
+
+		ck_assert_int_eq(fcntl(fd, F_OFD_GETLK, &lock), 0);
+		ck_assert_int_eq(lock.l_type, F_WRLCK);
+		if (!strcmp(aio_device_path_name(dev), "direct"))
+			ck_assert_int_eq(lock.l_start, i < 3 ? 0 : (off_t)1 << 62);
+	}
+	close(fd);
+	device_close(dev);
+	remove_test_files();
+}
+END_TEST
+
 START_TEST(the_owner_of_a_plain_lock_is_named)
 {
 	const char *file = make_test_file(test_disk_dir(), 10007, 1);
@@ -761,6 +783,7 @@ int main(void)
 	tcase_add_test(tc, the_buffered_tail_does_not_undo_direct_writes_before_it);
 	tcase_add_loop_test(tc, a_file_that_has_shrunk_gives_EIO_and_does_not_grow_again, 0, 3);
 	tcase_add_loop_test(tc, a_second_writer_and_a_reader_beside_a_writer_are_refused, 0, 2);
+	tcase_add_test(tc, every_byte_is_locked_and_the_tail_by_its_own_descriptor);
 	tcase_add_test(tc, the_owner_of_a_plain_lock_is_named);
 	tcase_add_test(tc, a_block_device_has_one_owner);
 	tcase_add_test(tc, what_is_not_a_store_is_refused_with_a_line);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Restarts, reuse of cblocks, byte ranges, the front door: what is not a race and not a fault. */
 #include "engine-rig.h"
+#include "metadata/store_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,6 +49,149 @@ START_TEST(a_kill_shows_nothing_stale)
 		rig_check(&rig);
 		rig_do(&rig, CWT_READ, 0, 8 * BLOCK, 0);
 		rig_check(&rig);
+		rig_end(&rig);
+	}
+}
+END_TEST
+
+/* A kill at every step of a write: at most the blocks that it was writing are lost, and nothing stale is read. */
+START_TEST(a_kill_keeps_what_was_not_being_written)
+{
+	struct rig rig;
+
+	for (unsigned power = 0; power < 2; power++)
+	for (unsigned steps = 0; steps < 60; steps++) {
+		struct rig_options o = { .nr_cblocks = 70, .origin_size = 64 * BLOCK, .warm_after_power = power };
+		struct rig_request *q;
+		bool in_time = true;
+
+		rig_start(&rig, &o);
+		rig_warm(&rig, 0, 32);
+		ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+		q = rig_begin(&rig, 0, CWT_WRITE, 0, 2 * BLOCK, 0x22);
+		for (unsigned i = 0; i < steps && in_time; i++)
+			in_time = rig_step(&rig);
+		rig_kill(&rig);
+		free(q->buf);
+		free(q);
+		memcpy(rig.expect, memory_device_bytes(rig.origin_memory), rig.o.origin_size);
+		ck_assert_int_eq(rig_open(&rig, false), 0);
+		ck_assert_msg(strstr(cwt_start_reason(rig.e), "killed"), "%s", cwt_start_reason(rig.e));
+		ck_assert_uint_ge(rig_status(&rig).nr_mapped, 30);
+		rig_check(&rig);
+		rig_end(&rig);
+	}
+}
+END_TEST
+
+START_TEST(an_uncommitted_promotion_is_forgotten_by_a_kill)
+{
+	struct rig_options o = { .nr_cblocks = 70, .origin_size = 64 * BLOCK };
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	rig_warm(&rig, 0, 10);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	rig_warm(&rig, 10, 10);
+	rig_kill(&rig);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 10);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Another boot id: without region marks all is dropped, with them only the regions written since the last commit are. */
+START_TEST(after_a_power_cut_only_region_marks_keep_anything)
+{
+	for (unsigned power = 0; power < 2; power++) {
+		struct rig_options o = { .nr_cblocks = 70, .origin_size = (64ull << 20) + 5, .block_size = 1 << 20,
+			.warm_after_power = power };
+		struct rig rig;
+
+		rig_start(&rig, &o);
+		rig_warm(&rig, 0, 64);
+		ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+		ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 100, 100, 0x66), 100);
+		rig_kill(&rig);
+		rig.boot++;
+		ck_assert_int_eq(rig_open(&rig, false), 0);
+		if (power) {
+			ck_assert_uint_ge(rig_status(&rig).nr_mapped, 32);
+			ck_assert_uint_le(rig_status(&rig).nr_mapped, 63);
+			ck_assert(!rig_mapped(&rig, 0));
+			ck_assert(rig_mapped(&rig, 63));
+		} else {
+			ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+		}
+		rig_check(&rig);
+		rig_end(&rig);
+	}
+}
+END_TEST
+
+/* A commit clears the marks of regions without a write in flight: a cut after it costs nothing. */
+START_TEST(a_commit_clears_region_marks)
+{
+	struct rig_options o = { .nr_cblocks = 70, .origin_size = 64 << 20, .block_size = 1 << 20, .warm_after_power = true };
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	rig_warm(&rig, 0, 64);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 100, 100, 0x67), 100);
+	rig.now_ms += 10000;	/* the interval: marks alone make a commit due */
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig.e->regions.nr_marked, 0);
+	rig_kill(&rig);
+	rig.boot++;
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 64);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* W3: before the origin leg of a write to a mapped block is issued, its region's mark is durable. */
+START_TEST(the_region_mark_is_durable_before_the_origin_leg)
+{
+	struct rig_options o = { .warm_after_power = true };
+	struct rig_request *q;
+	struct rig rig;
+	uint64_t flushes;
+
+	rig_start(&rig, &o);
+	rig_warm(&rig, 0, 2);
+	flushes = faulty_device_counts(rig.dev.metadata).flushes;
+	q = rig_begin(&rig, 0, CWT_WRITE, 0, 10, 0x68);
+	while (!faulty_device_nr_pending(rig.dev.origin))
+		ck_assert(rig_step(&rig));
+	ck_assert_uint_gt(faulty_device_counts(rig.dev.metadata).flushes, flushes);
+	rig_settle(&rig);
+	rig_free(q);
+	rig_expect(&rig, 0, 10, 0x68);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* R2: another pair had the origin meanwhile. */
+START_TEST(an_origin_that_another_had_meanwhile_starts_cold)
+{
+	static const uint8_t others[DEVICE_TAG_BYTES] = { 1, 2, 3 };
+	struct rig rig;
+
+	for (unsigned kill = 0; kill < 2; kill++) {
+		rig_start(&rig, NULL);
+		rig_warm(&rig, 0, 4);
+		cwt_message(rig.e, "commit", NULL);
+		if (kill)
+			rig_kill(&rig);
+		else
+			ck_assert_int_eq(rig_stop(&rig), 0);
+		ck_assert_int_eq(device_tag(rig.origin_memory, others, NULL), 0);
+		ck_assert_int_eq(rig_open(&rig, false), 0);
+		ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
 		rig_end(&rig);
 	}
 }
@@ -147,8 +291,8 @@ START_TEST(the_mark_is_visible_before_the_origin_leg)
 	rig_warm(&rig, 0, 2);
 	rig.now_ms += 1000000;
 	rig_settle(&rig);
-	size = device_info(rig.metadata_memory)->size_bytes;
-	metadata = memory_device_bytes(rig.metadata_memory);
+	size = STORE_MARKS_PER_PAGE / 8;	/* the page of the marks; the time of the write is in another */
+	metadata = memory_device_bytes(rig.metadata_memory) + rig.e->store->busy_offset_bytes;
 	before = malloc(size);
 	memcpy(before, metadata, size);
 	q = rig_begin(&rig, 0, CWT_WRITE, 0, 10, 0x23);
@@ -343,6 +487,12 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_clean_stop_starts_warm);
 	tcase_add_test(tc, a_kill_shows_nothing_stale);
+	tcase_add_test(tc, a_kill_keeps_what_was_not_being_written);
+	tcase_add_test(tc, an_uncommitted_promotion_is_forgotten_by_a_kill);
+	tcase_add_test(tc, after_a_power_cut_only_region_marks_keep_anything);
+	tcase_add_test(tc, a_commit_clears_region_marks);
+	tcase_add_test(tc, the_region_mark_is_durable_before_the_origin_leg);
+	tcase_add_test(tc, an_origin_that_another_had_meanwhile_starts_cold);
 	tcase_add_test(tc, reset_starts_cold);
 	tcase_add_test(tc, an_origin_of_another_size_is_refused);
 	tcase_add_test(tc, a_cblock_is_reused_only_after_the_commit);

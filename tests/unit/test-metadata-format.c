@@ -30,6 +30,7 @@ static void sample(struct superblock *sb)
 	sb->origin_mtime_ns = -5;
 	sb->origin_ctime_ns = 1600000000000000001;
 	sb->region_shift = region_shift_default(BS);
+	sb->origin_tag = 0xe1e2e3e4e5e6e7e8;
 	for (uint64_t i = 0; i < PLACES; i++)
 		sb->places[i] = (struct place){ 0x10 + i, 0x20 + i, 0x30 + i, 0x40 + i };
 	superblock_lay_out(sb);

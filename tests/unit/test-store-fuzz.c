@@ -8,10 +8,16 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 static struct trio t;
 static struct model a;
 static struct snapshot good;
+
+/* The seed under way of each of the two tests, NO_SEED when it has ended.  Shared with the process that Check forks for
+ * a test: it is known however that one dies. */
+static uint64_t *seed_under_way;
+#define NO_SEED UINT64_MAX
 
 static uint64_t from_env(const char *name, uint64_t otherwise)
 {
@@ -94,13 +100,13 @@ static void use(bool resealed)
 
 static void fuzz(bool resealed)
 {
-	uint64_t one = from_env("CWT_FUZZ_SEED", UINT64_MAX), runs = from_env("CWT_FUZZ_RUNS", 3000);
+	uint64_t one = from_env("CWT_FUZZ_SEED", NO_SEED), runs = from_env("CWT_FUZZ_RUNS", 3000);
 
 	trio_open(&t, false);
 	model_fill(&a, 1);
 	trio_prepare(&t, &a);
 	snapshot_take(&t, &good);
-	for (uint64_t seed = one == UINT64_MAX ? 0 : one; seed < (one == UINT64_MAX ? runs : one + 1); seed++) {
+	for (uint64_t seed = one == NO_SEED ? 0 : one; seed < (one == NO_SEED ? runs : one + 1); seed++) {
 		struct random random = { seed };
 		uint64_t size = device_info(t.dev.metadata)->size_bytes;
 
@@ -110,9 +116,10 @@ static void fuzz(bool resealed)
 			damage(&random, bytes_of(t.dev.cache), PAGE_BYTES * 100);
 		if (resealed)
 			reseal(bytes_of(t.dev.metadata), size);
-		fprintf(stderr, "CWT_FUZZ_SEED=%llu\r", (unsigned long long)seed);
+		seed_under_way[resealed] = seed;
 		use(resealed);
 	}
+	seed_under_way[resealed] = NO_SEED;
 	snapshot_free(&good);
 	trio_close(&t);
 }
@@ -129,5 +136,20 @@ START_TEST(damage_with_valid_checksums_never_crashes)
 }
 END_TEST
 
-RUN("store-fuzz", 300, a_damaged_image_gives_a_subset_of_the_mappings_or_is_refused,
-    damage_with_valid_checksums_never_crashes)
+int main(void)
+{
+	const TTest *const tests[] = { a_damaged_image_gives_a_subset_of_the_mappings_or_is_refused,
+				       damage_with_valid_checksums_never_crashes };
+	int ret;
+
+	seed_under_way =
+		mmap(NULL, 2 * sizeof(*seed_under_way), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (seed_under_way == MAP_FAILED)
+		return EXIT_FAILURE;
+	seed_under_way[0] = seed_under_way[1] = NO_SEED;
+	ret = run_suite("store-fuzz", tests, ARRAY_SIZE(tests), 300);
+	for (int i = 0; i < 2; i++)
+		if (seed_under_way[i] != NO_SEED)
+			fprintf(stderr, "replay with CWT_FUZZ_SEED=%llu\n", (unsigned long long)seed_under_way[i]);
+	return ret;
+}

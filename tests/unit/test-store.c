@@ -819,6 +819,7 @@ RUN("store", 120, a_clean_stop_keeps_every_mapping_and_its_hint, a_stop_without_
     mappings_that_cannot_be_are_never_handed_out, a_page_of_another_metadata_is_not_believed,
     a_page_that_changes_between_open_and_load_is_not_believed, load_stops_where_the_callback_says,
     a_start_writes_a_new_session_on_both_sides, busy_marks_are_written_where_the_region_is_and_cleared_by_a_start,
-    the_runtime_page_says_who_and_a_torn_one_says_none, probing_tells_blank_ours_and_foreign,
-    formatting_again_leaves_nothing_of_before, a_format_that_cannot_be_is_refused_with_nothing_written,
-    a_truncated_metadata_is_refused, a_commit_of_thousands_of_pages_is_whole)
+    the_runtime_page_says_who_and_a_torn_one_says_none,
+    probing_tells_blank_ours_and_foreign, formatting_again_leaves_nothing_of_before,
+    a_format_that_cannot_be_is_refused_with_nothing_written, a_truncated_metadata_is_refused,
+    a_commit_of_thousands_of_pages_is_whole)

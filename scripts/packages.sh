@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2034
+#
+# What has to be installed, in one place; sourced by quickstart.sh and run-tests.sh.
+#
+#	install_packages build		what ./configure and make need, and what a mount needs
+#	install_packages build test	and what the tests and the bench need
+
+# Names as Debian and Ubuntu have them.
+packages_build=(gcc libc6-dev make autoconf automake libtool pkg-config libfuse3-dev fuse3 libaio-dev libxxhash-dev
+	libglib2.0-dev libjson-glib-dev check mount util-linux e2fsprogs)
+packages_test=(clang valgrind fio xfsprogs git mandoc shellcheck xz-utils libc6-dbg)
+
+# What these packages bring, by which they are recognised where there is no dpkg.
+commands_build=(gcc make autoreconf libtoolize pkg-config fusermount3 losetup mkfs.ext4)
+commands_test=(clang valgrind fio mkfs.xfs git mandoc shellcheck xz)
+modules_build=(fuse3 libxxhash glib-2.0 json-glib-1.0 check)
+
+is_installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Everything that the groups bring can be found: nothing to do on this system, whatever it is.
+is_complete() {
+	local group name PATH=$PATH:/usr/sbin:/sbin
+	for group; do
+		local -n names=commands_$group
+		for name in "${names[@]}"; do
+			command -v "$name" >/dev/null || return 1
+		done
+	done
+	for name in "${modules_build[@]}"; do
+		pkg-config --exists "$name" || return 1
+	done
+	echo '#include <libaio.h>' | gcc -E - >/dev/null 2>&1
+}
+
+install_packages() {
+	local group name missing=() all=() as_root=()
+	for group; do
+		local -n list=packages_$group
+		all+=("${list[@]}")
+	done
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+		is_complete "$@" && return
+		echo "Packages are installed on Debian and Ubuntu only. Please install what brings: ${all[*]}" >&2
+		return 1
+	fi
+	for name in "${all[@]}"; do
+		is_installed "$name" || missing+=("$name")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if [ "$(id -u)" -ne 0 ]; then
+		if ! command -v sudo >/dev/null; then
+			echo "Please install, as root: apt-get install ${missing[*]}" >&2
+			return 1
+		fi
+		as_root=(sudo)
+	fi
+	echo "Installing ${missing[*]}"
+	"${as_root[@]}" apt-get -q update || return 1
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${missing[@]}"
+}
