@@ -148,7 +148,7 @@ static int summary(const struct verify *v)
 	printf("%" PRIu64 " mappings equal, %" PRIu64 " different", v->nr_equal, v->nr_different);
 	if (v->nr_unreadable)
 		printf(", %" PRIu64 " unreadable", v->nr_unreadable);
-	printf("%s\n", v->sb.state & STATE_CLEAN ? "" : " (the metadata is unclean: a mount drops them all)");
+	printf("%s\n", v->sb.state & STATE_CLEAN ? "" : " (the metadata is unclean: the next mount drops at least what is marked busy)");
 	if (v->digest != v->sb.set_digest)
 		return tool_fail("%s: the mapping pages are damaged: digest %016" PRIx64 ", expected %016" PRIx64
 				 " (a mount drops all mappings; cachewt check %s says more)", v->metadata->name, v->digest,

@@ -216,7 +216,7 @@ make_stores
 mkdir other
 (cd other && make_stores)
 verify 1 other/cache
-says err "label"
+says err "its label names the metadata"
 head -c 1M /dev/urandom >foreign
 verify 1 foreign
 truncate -s 1M blank
