@@ -17,7 +17,7 @@ struct handle {
 };
 
 struct message {
-	struct job job;
+	struct server_job job;
 	struct handle *handle;
 	size_t size;		/* of the write, for its answer */
 	char text[CONTROL_MESSAGE_MAX + 1];
@@ -86,9 +86,10 @@ void control_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_in
 }
 
 /* Message context.  The handle lives until the answer: the kernel holds the file meanwhile. */
-static void run_message(struct job *job)
+static void run_message(struct job *base)
 {
-	struct message *message = container_of(job, struct message, job);
+	struct message *message = container_of(base, struct message, job.job);
+	struct server_job *job = &message->job;
 	struct cwt_error why = { "" };
 	int err = cwt_message(job->server->cwt, message->text, &why);
 	char *answer = err ? g_strdup_printf("%s\n", why.text) : g_strdup("ok\n");
@@ -121,10 +122,10 @@ void control_write(struct server *server, fuse_req_t req, uint64_t ino, const ch
 		return;
 	}
 	message = g_new0(struct message, 1);
-	message->job = (struct job){ run_message, server, req };
+	message->job = (struct server_job){ .job.run = run_message, .server = server, .req = req };
 	message->handle = handle_of(fi);
 	message->size = size;
 	memcpy(message->text, data, size);
 	g_strchomp(message->text);
-	g_thread_pool_push(server->messages, message, NULL);
+	worker_push(&server->messages, &message->job.job);
 }

@@ -239,12 +239,13 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 	loop_submit(slot);
 }
 
-struct seek { struct job job; off_t offset; int whence; };
+struct seek { struct server_job job; off_t offset; int whence; };
 
 /* Where the origin cannot tell (block devices, some file systems) all of it is data. */
-static void run_seek(struct job *job)
+static void run_seek(struct job *base)
 {
-	struct seek *seek = container_of(job, struct seek, job);
+	struct seek *seek = container_of(base, struct seek, job.job);
+	struct server_job *job = &seek->job;
 	off_t size = (off_t)job->server->size_bytes, found;
 	int error = 0;
 
@@ -279,8 +280,8 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, s
 		return;
 	}
 	seek = g_new(struct seek, 1);
-	*seek = (struct seek){ { run_seek, server, req }, offset, whence };
-	g_thread_pool_push(server->queries, seek, NULL);
+	*seek = (struct seek){ { .job.run = run_seek, .server = server, .req = req }, offset, whence };
+	worker_push(&server->queries, &seek->job.job);
 }
 
 struct fuse_lowlevel_ops ops_all(void)

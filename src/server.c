@@ -5,28 +5,20 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "server.h"
 
-static void run_job(void *job, void *unused)
+static int start_workers(struct server *server, struct cwt_error *err)
 {
-	(void)unused;
-	((struct job *)job)->run(job);
-}
+	struct worker *const workers[] = { &server->queries, &server->messages };
 
-/* One thread, there from the start: none is made while requests wait for memory. */
-static GThreadPool *pool_of_one(struct cwt_error *err)
-{
-	GError *error = NULL;
-	GThreadPool *pool = g_thread_pool_new(run_job, NULL, 1, TRUE, &error);
+	for (; server->nr_workers < ARRAY_SIZE(workers); server->nr_workers++) {
+		int ret = worker_start(workers[server->nr_workers]);
 
-	if (error) {
-		error_set(err, -EAGAIN, "thread: %s (raise the limit of processes)", error->message);
-		g_error_free(error);
-		if (pool)
-			g_thread_pool_free(pool, TRUE, FALSE);
-		return NULL;
+		if (ret)
+			return error_set(err, ret, "thread: %s (raise the limit of processes)", strerror(-ret));
 	}
-	return pool;
+	return 0;
 }
 
 int server_open(struct server *server, const struct options *options, struct cwt_error *err)
@@ -35,30 +27,22 @@ int server_open(struct server *server, const struct options *options, struct cwt
 	clock_gettime(CLOCK_REALTIME, &server->start_time);
 	server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	server->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (server->stop_fd < 0 || server->event_fd < 0) {
-		error_set(err, -errno, "eventfd: %s (raise the limit of open files)", strerror(errno));
-		goto failed;
-	}
-	server->queries = pool_of_one(err);
-	server->messages = server->queries ? pool_of_one(err) : NULL;
-	if (server->messages)
-		return 0;
-failed:
-	server_close(server);
-	return -EAGAIN;
+	if (server->stop_fd < 0 || server->event_fd < 0)
+		return error_set(err, -errno, "eventfd: %s (raise the limit of open files)", strerror(errno));
+	return start_workers(server, err);
 }
 
 void server_close(struct server *server)
 {
-	if (server->queries)
-		g_thread_pool_free(server->queries, FALSE, TRUE);
-	if (server->messages)
-		g_thread_pool_free(server->messages, FALSE, TRUE);
+	if (server->nr_workers > 1)
+		worker_stop(&server->messages);
+	if (server->nr_workers > 0)
+		worker_stop(&server->queries);
 	if (server->stop_fd >= 0)
 		close(server->stop_fd);
 	if (server->event_fd >= 0)
 		close(server->event_fd);
-	server->queries = server->messages = NULL;
+	server->nr_workers = 0;
 	server->stop_fd = server->event_fd = -1;
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "options.h"
+#include "worker.h"
 
 struct server {
 	const struct options *options;
@@ -32,18 +33,19 @@ struct server {
 	atomic_bool ready;		/* the kernel has been answered: the mount works */
 	atomic_bool ended;		/* the kernel has let go of the mount */
 	atomic_uint nr_handles;		/* open files, of the image and of control files */
-	GThreadPool *queries, *messages;
+	struct worker queries, messages;
+	unsigned nr_workers;		/* that were started, in this order */
 };
 
-/* Work for queries or messages: embedded, run() frees it. */
-struct job {
-	void (*run)(struct job *job);
+/* A request that one of the workers answers. */
+struct server_job {
+	struct job job;
 	struct server *server;
 	fuse_req_t req;
 };
 
 int server_open(struct server *server, const struct options *options, struct cwt_error *err);
-void server_close(struct server *server);	/* waits for the jobs */
+void server_close(struct server *server);	/* waits for the jobs; also after a failed open */
 
 /* Any thread.  The mount is ready; the mount is gone (tells other owners that we are about to end); the loops are to end. */
 void server_ready(struct server *server);

@@ -107,24 +107,28 @@ static void reply_entry(struct server *server, fuse_req_t req, uint64_t ino)
 }
 
 /* The origin's file system may be slow to answer: not on a loop. */
-static void image_attr_job(struct job *job)
+static void image_attr_job(struct job *base)
 {
+	struct server_job *job = container_of(base, struct server_job, job);
+
 	reply_attr(job->server, job->req, INO_IMAGE);
 	g_free(job);
 }
 
-static void image_entry_job(struct job *job)
+static void image_entry_job(struct job *base)
 {
+	struct server_job *job = container_of(base, struct server_job, job);
+
 	reply_entry(job->server, job->req, INO_IMAGE);
 	g_free(job);
 }
 
 static void query(struct server *server, fuse_req_t req, void (*run)(struct job *job))
 {
-	struct job *job = g_new(struct job, 1);
+	struct server_job *job = g_new(struct server_job, 1);
 
-	*job = (struct job){ run, server, req };
-	g_thread_pool_push(server->queries, job, NULL);
+	*job = (struct server_job){ .job.run = run, .server = server, .req = req };
+	worker_push(&server->queries, &job->job);
 }
 
 static void answer_attr(struct server *server, fuse_req_t req, uint64_t ino)
