@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of the faulty device share: faulty.c (the device, the life of a transfer, stepping), faulty_rules.c
- * (matching and parsing rules), faulty_power.c (the volatile write cache), faulty_timer.c (delays).
+ * What the files of the faulty device share: faulty.c (the device and its synchronous calls), faulty_queue.c (queued
+ * transfers, stepping), faulty_rules.c (matching and parsing rules), faulty_power.c (the volatile write cache),
+ * faulty_timer.c (delays).
  *
  * Locking: faulty.lock protects everything in struct faulty that is not constant; it is never held across I/O, a callback
  * or a wait other than its own conditions.  faulty_source.lock protects the list that other threads feed.  Order:
@@ -35,8 +36,7 @@ struct faulty_write {
 	struct list node;		/* faulty.log */
 	uint64_t offset_bytes, len_bytes;
 	uint64_t completed_at;		/* faulty.clock when the caller was told; 0: not yet */
-	uint8_t *old_bytes;
-	uint8_t *new_bytes;
+	uint8_t *old_bytes, *new_bytes;	/* in the same allocation */
 };
 
 /*
@@ -107,6 +107,16 @@ struct faulty {
 	pthread_t timer;
 };
 
+/* faulty.c */
+struct faulty *faulty_of(struct device *dev);		/* asserts that it is one */
+void faulty_range_enter_locked(struct faulty *f, struct faulty_range *r, bool write, uint64_t offset_bytes, uint64_t len_bytes);
+bool faulty_verdict_fails(const struct faulty_verdict *v);
+uint64_t faulty_verdict_bytes(const struct faulty_verdict *v, uint64_t len_bytes);	/* how many take effect */
+/* Apply what the verdict lets through, blocking; returns the answer. */
+int faulty_move_bytes(struct faulty *f, const struct faulty_verdict *v, enum device_op op, uint64_t offset_bytes, void *buf,
+		      uint64_t len_bytes, struct faulty_write **write);
+void faulty_spoil_failed_read(enum device_op op, int error, void *buf, uint64_t len_bytes);
+
 /* faulty_rules.c; lock held. */
 struct faulty_verdict faulty_judge_locked(struct faulty *f, enum faulty_kind kind, uint64_t offset_bytes, uint64_t len_bytes);
 
@@ -124,7 +134,10 @@ int faulty_timer_start(struct faulty *f);		/* 0 also if it runs already */
 void faulty_timer_stop(struct faulty *f);
 void faulty_timer_add_locked(struct faulty *f, struct faulty_transfer *t);
 
-/* faulty.c: hand a delayed or held transfer back to its queue.  f->lock held; t is on no list. */
+/* faulty_queue.c */
+int faulty_attach(struct device *dev, struct device_queue *q);
+void faulty_submit(struct device *dev, struct device_queue *q, struct device_io *io);
+/* Hand a delayed or held transfer back to its queue.  f->lock held; t is on no list. */
 void faulty_make_ready_locked(struct faulty_transfer *t);
 
 #endif

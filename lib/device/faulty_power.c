@@ -18,42 +18,35 @@
 
 #define SECTOR_BYTES 512u
 
-static void entry_free(struct faulty_write *w)
-{
-	free(w->old_bytes);
-	free(w->new_bytes);
-	free(w);
-}
-
 static void entry_forget_locked(struct faulty *f, struct faulty_write *w)
 {
 	list_del(&w->node);
 	f->nr_log--;
 	f->log_bytes -= w->len_bytes;
-	entry_free(w);
+	free(w);
 }
 
 /* buf NULL: zeros. */
 static struct faulty_write *entry_new(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes, int *error)
 {
-	struct faulty_write *w = calloc(1, sizeof(*w));
+	struct faulty_write *w = malloc(sizeof(*w) + 2 * len_bytes);
 
 	*error = -ENOMEM;
 	if (!w)
 		return NULL;
+	*w = (struct faulty_write){ .offset_bytes = offset_bytes, .len_bytes = len_bytes };
 	list_init(&w->node);
-	w->offset_bytes = offset_bytes;
-	w->len_bytes = len_bytes;
-	w->old_bytes = malloc(len_bytes);
-	w->new_bytes = calloc(1, len_bytes);
-	if (w->old_bytes && w->new_bytes)
-		*error = device_read(f->inner, offset_bytes, w->old_bytes, len_bytes);
+	w->old_bytes = (uint8_t *)(w + 1);
+	w->new_bytes = w->old_bytes + len_bytes;
+	*error = device_read(f->inner, offset_bytes, w->old_bytes, len_bytes);
 	if (*error) {
-		entry_free(w);
+		free(w);
 		return NULL;
 	}
 	if (buf)
 		memcpy(w->new_bytes, buf, len_bytes);
+	else
+		memset(w->new_bytes, 0, len_bytes);
 	return w;
 }
 
@@ -136,7 +129,7 @@ void faulty_log_clear_locked(struct faulty *f)
 	struct list *node;
 
 	while ((node = list_pop(&f->log)))
-		entry_free(list_entry(node, struct faulty_write, node));
+		free(list_entry(node, struct faulty_write, node));
 	f->nr_log = 0;
 	f->log_bytes = 0;
 }
@@ -213,7 +206,7 @@ void faulty_device_power_cut(struct device *dev, const enum faulty_fate *fates, 
 		i++;
 	}
 	for (struct list *node; (node = list_pop(&log)); )
-		entry_free(list_entry(node, struct faulty_write, node));
+		free(list_entry(node, struct faulty_write, node));
 }
 
 void faulty_device_power_on(struct device *dev)

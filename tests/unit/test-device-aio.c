@@ -682,7 +682,7 @@ START_TEST(a_full_disk_leaves_nothing_behind)
 {
 	char dir[] = "/var/tmp/cachewtfs-unit-XXXXXX", name[64];
 
-	if (geteuid() || getenv("CK_FORK")) {
+	if (geteuid() || (getenv("CK_FORK") && !strcmp(getenv("CK_FORK"), "no"))) {
 		fprintf(stderr, "skipped: mounting a small tmpfs needs root, and a process of its own\n");
 		return;
 	}
