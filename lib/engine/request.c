@@ -90,7 +90,7 @@ struct block_request *breq_cut_locked(struct cwt_loop *loop, struct cwt_request 
 	b->cblock = CBLOCK(BLOCK_NONE);
 	b->lo = (uint32_t)(p->next & (e->block_size - 1));
 	b->hi = left < e->block_size - b->lo ? b->lo + (uint32_t)left : e->block_size;
-	b->buf = (uint8_t *)r->buf + (p->next - r->offset_bytes);
+	b->buf = r->buf ? (uint8_t *)r->buf + (p->next - r->offset_bytes) : NULL;
 	b->error = b->cache_error = 0;
 	b->drop_mapping = false;
 	b->fill = NULL;

@@ -12,15 +12,15 @@
 
 static void superblock_copy_read(struct device *metadata, int copy, struct superblock_pair *pair)
 {
-	uint64_t offset = superblock_page(copy) * PAGE_BYTES;
-	uint8_t sector[SECTOR_BYTES];
+	uint64_t offset = superblock_page(copy) * PAGE_BYTES, size = device_info(metadata)->size_bytes;
+	uint8_t sector[SECTOR_BYTES] = { 0 };	/* a truncated one still shows by its magic whose it was */
 	int ret;
 
-	if (offset + SECTOR_BYTES > device_info(metadata)->size_bytes) {
+	if (offset >= size) {
 		pair->verdict[copy] = PAGE_FOREIGN;
 		return;
 	}
-	ret = device_read(metadata, offset, sector, sizeof(sector));
+	ret = device_read(metadata, offset, sector, MIN(sizeof(sector), size - offset));
 	if (ret) {
 		pair->verdict[copy] = PAGE_UNREADABLE;
 		pair->error = ret;

@@ -37,7 +37,7 @@ kill_cachewtfs
 umount -l "$mnt"
 if is_marked_clean; then fail "kill -9 leaves a clean mark"; fi
 start_cachewtfs
-status start | grep -q '^cold' || fail "after kill -9 the start is \"$(status start)\""
+status start | grep -q '^warm: the last run was killed' || fail "after kill -9 the start is \"$(status start)\""
 compare_image
 stop_cachewtfs
 verify_mappings

@@ -23,9 +23,11 @@ stop_cachewtfs
 verify_mappings
 
 # A read that fails is an errno, and is not cached: the next one is right.
-start_cachewtfs --reset --fault origin:read:error=EIO,offset=1M,len=64K,times=1
+# Twice: the fill of the block, and then the read itself.
+start_cachewtfs --reset --fault origin:read:error=EIO,offset=1M,len=64K,times=2
 if cat "$image" >/dev/null 2>&1; then fail "a failing read of the origin succeeds"; fi
 expect 'origin read errors' -eq 1
+expect 'fills failed' -eq 1
 compare_image
 stop_cachewtfs
 verify_mappings

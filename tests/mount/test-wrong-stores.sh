@@ -53,7 +53,7 @@ for size in 5000 100 -4096; do
 	refused 1 "$meta.*reset" "${both[@]}" "$origin" "$mnt"
 	cp "$tmp/meta.good" "$meta"
 done
-write_at "$meta" 0 "$(random_file 16K)"
+write_at "$meta" 0 "$(random_file 128K)"
 refused 1 "$meta" "${both[@]}" "$origin" "$mnt"
 
 # And undamaged it mounts.
