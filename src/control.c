@@ -109,7 +109,8 @@ static void run_message(struct job *base)
 	g_free(message);
 }
 
-void control_write(struct server *server, fuse_req_t req, uint64_t ino, const char *data, size_t size, struct fuse_file_info *fi)
+void control_write(struct server *server, fuse_req_t req, uint64_t ino, const char *data, size_t size,
+		   struct fuse_file_info *fi)
 {
 	struct message *message;
 

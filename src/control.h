@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The control files.  status and stats.json are made when they are opened: whoever reads a handle piece by piece reads one
- * moment.  control takes one message with each write; the write returns when the message was done, with its errno if it failed;
- * a read of the same handle, at offset 0, then gives the line of the failure, or "ok".
+ * The control files.  status and stats.json are made when they are opened: whoever reads a handle piece by piece reads
+ * one moment.  control takes one message with each write; the write returns when the message was done, with its errno
+ * if it failed; a read of the same handle, at offset 0, then gives the line of the failure, or "ok".
  *
  * Context: handlers, on a loop's thread; messages run on a thread of their own, for they may block.
  */
@@ -16,7 +16,8 @@
 size_t control_size(const struct server *server, uint64_t ino);		/* as it would be now */
 void control_open(struct server *server, fuse_req_t req, uint64_t ino, struct fuse_file_info *fi);
 void control_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi);
-void control_write(struct server *server, fuse_req_t req, uint64_t ino, const char *data, size_t size, struct fuse_file_info *fi);
+void control_write(struct server *server, fuse_req_t req, uint64_t ino, const char *data, size_t size,
+		   struct fuse_file_info *fi);
 void control_release(struct fuse_file_info *fi);
 
 #endif

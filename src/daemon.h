@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Going into the background.  The parent waits for the child's report, a line for a failure or nothing but its readiness, prints
- * it, and exits with the status of the command; the child never returns to the terminal.
+ * Going into the background.  The parent waits for the child's report, a line for a failure or nothing but its
+ * readiness, prints it, and exits with the status of the command; the child never returns to the terminal.
  *
  * Context: main thread, before any other thread exists (daemon_fork).
  */

@@ -159,7 +159,8 @@ static void serve(struct loop *loop)
 		if (receiving)
 			received = receive(loop, &did);
 		if (received == RECEIVED_END) {
-			fuse_session_exit(loop->server->session);	/* libfuse need not complain of answers that come late */
+			/* libfuse need not complain of answers that come late */
+			fuse_session_exit(loop->server->session);
 			server_ended(loop->server);
 		}
 		if (received == RECEIVED_END || last)

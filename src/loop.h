@@ -20,16 +20,18 @@
 struct loops;
 
 /*
- * Main thread.  start: pools, threads and the engine's loops; nothing is received yet.  At least one loop is open on success; fewer
- * than nr if there are too few AIO contexts.  Errors: -ENOMEM, -EAGAIN, with a line.
- * run: serve the FUSE descriptor.  join: after server_stop_loops(), or when the mount has ended; also if run was never called.
+ * Main thread.  start: pools, threads and the engine's loops; nothing is received yet.  At least one loop is open on
+ * success; fewer than nr if there are too few AIO contexts.  Errors: -ENOMEM, -EAGAIN, with a line.
+ * run: serve the FUSE descriptor.
+ * join: after server_stop_loops(), or when the mount has ended; also if run was never called.
  */
 int loops_start(struct server *server, unsigned nr, struct loops **out, struct cwt_error *err);
 void loops_run(struct loops *loops, int fuse_fd);
 void loops_join(struct loops *loops);
 
 /*
- * For the handlers of requests, on a loop's thread.  A slot is given back by loop_finish(); slot->request is the handler's to fill.
+ * For the handlers of requests, on a loop's thread.  A slot is given back by loop_finish(); slot->request is the
+ * handler's to fill.
  *
  * loop_slot    for a request whose answer has len bytes (0: none): a small one, or the one it was received in.
  * loop_slot_of_write  one that holds the len bytes at *data, which lie in the received slot; *data is moved with them.

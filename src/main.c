@@ -2,9 +2,10 @@
 /*
  * cachewtfs: mount an image through the block cache.
  *
- * Start: parse, resolve paths (relative ones need our directory), fork (AIO contexts and threads do not survive it); then, in
- * the child, engine, loops, mount.  The parent waits for the outcome and exits with it.
- * Stop: a signal, or an unmount by somebody else; what is in flight is answered, then the engine commits and marks itself clean.
+ * Start: parse, resolve paths (relative ones need our directory), fork (AIO contexts and threads do not survive it);
+ * then, in the child, engine, loops, mount.  The parent waits for the outcome and exits with it.
+ * Stop: a signal, or an unmount by somebody else; what is in flight is answered, then the engine commits and marks
+ * itself clean.
  */
 #include <errno.h>
 #include <poll.h>
@@ -84,8 +85,8 @@ static struct cwt_config config_of(const struct program *p)
 }
 
 /*
- * Open the engine.  umount(8) returns before the daemon has even heard of it: an owner that is not to be seen in the mount
- * table may be one that ends just now, so it gets a moment.  One that is to be seen is refused at once.
+ * Open the engine.  umount(8) returns before the daemon has even heard of it: an owner that is not to be seen in the
+ * mount table may be one that ends just now, so it gets a moment.  One that is to be seen is refused at once.
  */
 static int open_engine(struct program *p, struct cwt_error *err)
 {
@@ -133,7 +134,8 @@ static void prepare_threads(void)
 	pthread_attr_destroy(&attr);
 	/* We may be what the kernel needs in order to free memory: do not wait for ourselves. */
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
-		log_debug("PR_SET_IO_FLUSHER: %s: swap or a file system on the image may wait for itself when memory is short",
+		log_debug("PR_SET_IO_FLUSHER: %s: swap or a file system on the image may wait for itself when memory "
+			  "is short",
 			  strerror(errno));
 }
 
@@ -158,7 +160,8 @@ static void lock_memory(void)
 {
 	if (mlockall(MCL_CURRENT))
 		log_line(geteuid() ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-			 "mlockall: %s: the buffers may be swapped out (raise the limit of locked memory)", strerror(errno));
+			 "mlockall: %s: the buffers may be swapped out (raise the limit of locked memory)",
+			 strerror(errno));
 }
 
 static int write_pidfile(const char *path, struct cwt_error *err)
@@ -212,7 +215,8 @@ static int mount_and_serve(struct program *p, struct cwt_error *err)
 		return ret;
 	loops_run(p->loops, fuse_fd);
 	if (wait_for_event(p, true) != EVENT_READY)
-		return error_set(err, -EINTR, "%s: the mount ended before it was ready (start again)", p->paths.mountpoint);
+		return error_set(err, -EINTR, "%s: the mount ended before it was ready (start again)",
+				 p->paths.mountpoint);
 	if (!stat(p->paths.mountpoint, &st))
 		p->mount_dev = st.st_dev;
 	return write_pidfile(p->paths.pidfile, err);
@@ -332,7 +336,8 @@ static int serve(struct program *p)
 	if (p->paths.pidfile)
 		unlink(p->paths.pidfile);
 	if (ret)
-		log_error("the stop was not clean: %s; the next start decides what of the cache is good", strerror(-ret));
+		log_error("the stop was not clean: %s; the next start decides what of the cache is good",
+			  strerror(-ret));
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -2,8 +2,8 @@
 /*
  * The comma-separated list of -o, as fstab and mount(8) give it.  Pure.
  *
- * A backslash takes the meaning from the character after it, and \ooo (three octal digits) is the byte of that value, the
- * rules of fuse_opt: so a path with a comma is written cache=/a\,b.
+ * A backslash takes the meaning from the character after it, and \ooo (three octal digits) is the byte of that value,
+ * the rules of fuse_opt: so a path with a comma is written cache=/a\,b.
  */
 #ifndef CWT_SRC_MOUNT_OPTIONS_H
 #define CWT_SRC_MOUNT_OPTIONS_H

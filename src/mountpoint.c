@@ -35,16 +35,19 @@ int mountpoint_check(const char *path, bool *dead, struct cwt_error *err)
 		ret = error_set(err, -error, "%s: the dead mount of a %s lies there (detach it: fusermount3 -u)", path,
 				type ? type : "file system");
 	else if (error && !*dead)
-		ret = error_set(err, -error, "%s: %s (give a directory that you may enter as MOUNTPOINT)", path, strerror(error));
+		ret = error_set(err, -error, "%s: %s (give a directory that you may enter as MOUNTPOINT)", path,
+				strerror(error));
 	else if (ours && !*dead)
-		ret = error_set(err, -EBUSY, "%s: another cachewtfs is mounted there (unmount it, or give another MOUNTPOINT)", path);
+		ret = error_set(err, -EBUSY,
+				"%s: another cachewtfs is mounted there (unmount it, or give another MOUNTPOINT)",
+				path);
 	g_free(type);
 	return ret;
 }
 
 static int run_fusermount(const char *path, bool lazy)
 {
-	char *argv[] = { "fusermount3", "-q", "-u", lazy ? "-z" : "--", lazy ? "--" : (char *)path, lazy ? (char *)path : NULL, NULL };
+	char *argv[] = { "fusermount3", "-q", lazy ? "-uz" : "-u", "--", (char *)path, NULL };
 	posix_spawnattr_t attr;
 	sigset_t none;
 	int status = 1, err;

@@ -13,8 +13,8 @@
 #define MOUNT_TYPE "fuse.cachewtfs"
 
 /*
- * May we mount there?  *dead: it is the mount of a cachewtfs that has ended, to be detached first.  -EBUSY: a living cachewtfs is
- * mounted there; -ENOTCONN: a dead mount of something else; others as the system says; all with a line.
+ * May we mount there?  *dead: it is the mount of a cachewtfs that has ended, to be detached first.  -EBUSY: a living
+ * cachewtfs is mounted there; -ENOTCONN: a dead mount of something else; others as the system says; all with a line.
  */
 int mountpoint_check(const char *path, bool *dead, struct cwt_error *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The image's data path: what the kernel asks, as requests of the engine.  A handler fills the request in a slot and submits
- * it; done(), on the same thread, answers and gives the slot back.  Control files are handed to control.c.
+ * The image's data path: what the kernel asks, as requests of the engine.  A handler fills the request in a slot and
+ * submits it; done(), on the same thread, answers and gives the slot back.  Control files are handed to control.c.
  */
 #include <errno.h>
 #include <linux/falloc.h>
@@ -23,8 +23,8 @@
 #endif
 
 /*
- * Wanted: asynchronous direct I/O, for the queue depth of AIO, io_uring and loop devices.  Not wanted, though libfuse has them on:
- * ATOMIC_O_TRUNC (`> image` would be taken for a success), AUTO_INVAL_DATA and splice.
+ * Wanted: asynchronous direct I/O, for the queue depth of AIO, io_uring and loop devices.  Not wanted, though libfuse
+ * has them on: ATOMIC_O_TRUNC (`> image` would be taken for a success), AUTO_INVAL_DATA and splice.
  */
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -120,7 +120,8 @@ static void write_done(struct cwt_request *request)
 	loop_finish(slot);
 }
 
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset, struct fuse_file_info *fi)
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
 {
 	struct slot *slot;
 
@@ -217,7 +218,8 @@ static int fallocate_op(int mode, enum cwt_op *op)
 	return EOPNOTSUPP;
 }
 
-static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+			 struct fuse_file_info *fi)
 {
 	struct server *server = fuse_req_userdata(req);
 	uint64_t len = (uint64_t)length;
@@ -235,7 +237,8 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 	slot = loop_slot(0);
 	slot->req = req;
 	slot->wanted_bytes = len;
-	slot->request = (struct cwt_request){ .op = op, .offset_bytes = (uint64_t)offset, .len_bytes = len, .done = fallocate_done };
+	slot->request = (struct cwt_request){ .op = op, .offset_bytes = (uint64_t)offset, .len_bytes = len,
+					      .done = fallocate_done };
 	loop_submit(slot);
 }
 

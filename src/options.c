@@ -30,12 +30,14 @@ static GOptionContext *context_new(struct raw *raw)
 		  "of a cache made now; default a tenth of the free space there, at most the origin's size", "SIZE" },
 		{ "block-size", 0, 0, G_OPTION_ARG_FILENAME, &raw->block_size,
 		  "of a metadata made now, a power of two, 4K to 2M; default 64K", "SIZE" },
-		{ "mode", 0, 0, G_OPTION_ARG_FILENAME, &raw->mode, "writethrough (default), writearound or passthrough", "MODE" },
+		{ "mode", 0, 0, G_OPTION_ARG_FILENAME, &raw->mode,
+		  "writethrough (default), writearound or passthrough", "MODE" },
 		{ "policy", 0, 0, G_OPTION_ARG_FILENAME, &raw->policy, "what to promote and demote; default clock",
 		  "NAME[,KEY=VALUE...]" },
 		{ "commit-interval", 0, 0, G_OPTION_ARG_FILENAME, &raw->commit_interval,
 		  "how often changed mappings are committed, 0.1 to 3600; default 5", "SECONDS" },
-		{ "name", 0, 0, G_OPTION_ARG_FILENAME, &raw->name, "of the image in the mount; default ORIGIN's base name", "NAME" },
+		{ "name", 0, 0, G_OPTION_ARG_FILENAME, &raw->name,
+		  "of the image in the mount; default ORIGIN's base name", "NAME" },
 		{ "read-only", 0, 0, G_OPTION_ARG_NONE, &raw->read_only,
 		  "never write the origin; several such mounts may share it", NULL },
 		{ "trust-origin", 0, 0, G_OPTION_ARG_NONE, &raw->trust_origin,
@@ -45,7 +47,8 @@ static GOptionContext *context_new(struct raw *raw)
 		  "threads that serve requests, 1 to 16; default 1 or 2 by the stores", "N" },
 		{ "fault", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->faults,
 		  "make a store fail, for tests (repeatable), see cachewtfs(1)", "STORE:SPEC" },
-		{ "foreground", 'f', 0, G_OPTION_ARG_NONE, &raw->foreground, "stay in the foreground, log to stderr", NULL },
+		{ "foreground", 'f', 0, G_OPTION_ARG_NONE, &raw->foreground,
+		  "stay in the foreground, log to stderr", NULL },
 		{ "debug", 'd', 0, G_OPTION_ARG_NONE, &raw->debug, "log more; implies -f", NULL },
 		{ "pidfile", 0, 0, G_OPTION_ARG_FILENAME, &raw->pidfile, "written when the mount is ready", "PATH" },
 		{ "options", 'o', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->lists,
@@ -59,8 +62,9 @@ static GOptionContext *context_new(struct raw *raw)
 
 	g_option_context_set_help_enabled(context, FALSE);
 	g_option_context_set_description(context,
-		"Sizes take K, M, G, T (powers of 1024).  Mount options beside the long ones: ro, uid=N, gid=N, umask=OCTAL,\n"
-		"allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8) passes.  All is said in cachewtfs(1).\n");
+		"Sizes take K, M, G, T (powers of 1024).  Mount options beside the long ones: ro, uid=N, gid=N,\n"
+		"umask=OCTAL, allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8) passes.\n"
+		"All is said in cachewtfs(1).\n");
 	g_option_context_add_main_entries(context, entries, NULL);
 	return context;
 }
@@ -80,8 +84,8 @@ static void raw_free(struct raw *raw)
 /* GLib takes --reset=no for --reset. */
 static int refuse_flag_values(char **args, struct cwt_error *err)
 {
-	static const char *const flags[] = { "--read-only=", "--trust-origin=", "--reset=", "--foreground=", "--debug=", "--version=",
-					     "--help=" };
+	static const char *const flags[] = { "--read-only=", "--trust-origin=", "--reset=", "--foreground=",
+					     "--debug=", "--version=", "--help=" };
 
 	for (; *args && strcmp(*args, "--"); args++)
 		for (size_t i = 0; i < G_N_ELEMENTS(flags); i++)
@@ -145,7 +149,8 @@ static bool is_long_option(const char *option)
 }
 
 /* One option of a list: to libfuse, to us as a long option, or nowhere. */
-static int sort_mount_option(const char *option, struct options *o, GPtrArray *args, GPtrArray *fuse, struct cwt_error *err)
+static int sort_mount_option(const char *option, struct options *o, GPtrArray *args, GPtrArray *fuse,
+			     struct cwt_error *err)
 {
 	switch (mount_option_kind(option)) {
 	case MOUNT_OPTION_IGNORED:
@@ -198,11 +203,14 @@ static int parse_sizes(const struct raw *raw, struct options *o, struct cwt_erro
 	uint64_t block;
 
 	if (raw->cache_size && (size_parse(raw->cache_size, &o->cache_size_bytes) || !o->cache_size_bytes))
-		return error_set(err, -EINVAL, "--cache-size %s: not a size above 0 (give bytes, or K, M, G, T: 10G)", raw->cache_size);
+		return error_set(err, -EINVAL, "--cache-size %s: not a size above 0 (give bytes, or K, M, G, T: 10G)",
+				 raw->cache_size);
 	if (!raw->block_size)
 		return 0;
-	if (size_parse(raw->block_size, &block) || block < CWT_BLOCK_SIZE_MIN || block > CWT_BLOCK_SIZE_MAX || !is_power_of_2(block))
-		return error_set(err, -EINVAL, "--block-size %s: not a power of two from 4K to 2M (the default is 64K)", raw->block_size);
+	if (size_parse(raw->block_size, &block) || block < CWT_BLOCK_SIZE_MIN || block > CWT_BLOCK_SIZE_MAX ||
+	    !is_power_of_2(block))
+		return error_set(err, -EINVAL, "--block-size %s: not a power of two from 4K to 2M (the default is 64K)",
+				 raw->block_size);
 	o->block_size_bytes = (uint32_t)block;
 	return 0;
 }
@@ -218,8 +226,8 @@ static int parse_numbers(const struct raw *raw, struct options *o, struct cwt_er
 	if (!raw->loops)
 		return 0;
 	if (number_parse(raw->loops, 10, CWT_LOOPS_MAX, &n) || !n)
-		return error_set(err, -EINVAL, "--loops %s: not a number from 1 to %u (leave it out for the default)", raw->loops,
-				 CWT_LOOPS_MAX);
+		return error_set(err, -EINVAL, "--loops %s: not a number from 1 to %u (leave it out for the default)",
+				 raw->loops, CWT_LOOPS_MAX);
 	o->loops = (unsigned)n;
 	return 0;
 }
@@ -227,7 +235,9 @@ static int parse_numbers(const struct raw *raw, struct options *o, struct cwt_er
 static int parse_mode(const char *text, enum cwt_mode *mode, struct cwt_error *err)
 {
 	static const char *const names[] = {
-		[CWT_WRITETHROUGH] = "writethrough", [CWT_WRITEAROUND] = "writearound", [CWT_PASSTHROUGH] = "passthrough",
+		[CWT_WRITETHROUGH] = "writethrough",
+		[CWT_WRITEAROUND] = "writearound",
+		[CWT_PASSTHROUGH] = "passthrough",
 	};
 
 	*mode = CWT_WRITETHROUGH;
@@ -236,7 +246,8 @@ static int parse_mode(const char *text, enum cwt_mode *mode, struct cwt_error *e
 			*mode = (enum cwt_mode)i;
 			return 0;
 		}
-	return !text ? 0 : error_set(err, -EINVAL, "--mode %s: no such mode (writethrough, writearound or passthrough)", text);
+	return !text ? 0 : error_set(err, -EINVAL, "--mode %s: no such mode (writethrough, writearound or "
+				     "passthrough)", text);
 }
 
 static int check_name(const char *name, struct cwt_error *err)
@@ -244,9 +255,11 @@ static int check_name(const char *name, struct cwt_error *err)
 	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return error_set(err, -EINVAL, "--name %s: not a file name (give one without '/')", name);
 	if (!strcmp(name, CONTROL_FOLDER))
-		return error_set(err, -EINVAL, "--name %s: the control folder of the mount is called so (give another --name)", name);
+		return error_set(err, -EINVAL, "--name %s: the control folder of the mount is called so "
+				 "(give another --name)", name);
 	if (strlen(name) > NAME_MAX)
-		return error_set(err, -EINVAL, "--name %.64s...: longer than %d bytes (give a shorter --name)", name, NAME_MAX);
+		return error_set(err, -EINVAL, "--name %.64s...: longer than %d bytes (give a shorter --name)", name,
+				 NAME_MAX);
 	return 0;
 }
 
@@ -255,8 +268,8 @@ static int parse_arguments(struct raw *raw, struct options *o, struct cwt_error 
 	unsigned nr = raw->rest ? g_strv_length(raw->rest) : 0;
 
 	if (nr != 2)
-		return error_set(err, -EINVAL, "command line: ORIGIN and MOUNTPOINT are wanted, found %u argument%s " SEE_HELP, nr,
-				 nr == 1 ? "" : "s");
+		return error_set(err, -EINVAL, "command line: ORIGIN and MOUNTPOINT are wanted, found %u argument%s "
+				 SEE_HELP, nr, nr == 1 ? "" : "s");
 	if (!*raw->rest[0] || !*raw->rest[1])
 		return error_set(err, -EINVAL, "command line: ORIGIN or MOUNTPOINT is empty " SEE_HELP);
 	o->origin = g_strdup(raw->rest[0]);

@@ -22,7 +22,7 @@ char *paths_default_folder(bool is_root, const char *xdg_cache_home, const char 
 {
 	if (is_root)
 		return g_strdup("/var/cache/cachewtfs");
-	if (xdg_cache_home && *xdg_cache_home == '/')	/* relative ones are to be ignored, says the XDG specification */
+	if (xdg_cache_home && *xdg_cache_home == '/') /* relative ones are to be ignored, says the XDG specification */
 		return g_build_filename(xdg_cache_home, "cachewtfs", NULL);
 	return g_build_filename(home, ".cache", "cachewtfs", NULL);
 }
@@ -105,7 +105,8 @@ static int resolve_origin(const char *given, struct paths *paths, struct cwt_err
 	if (!ret && stat(paths->origin, &st))
 		ret = -errno;
 	if (ret)
-		return error_set(err, ret, "%s: %s (ORIGIN is a file or block device that exists)", given, strerror(-ret));
+		return error_set(err, ret, "%s: %s (ORIGIN is a file or block device that exists)", given,
+				 strerror(-ret));
 	if (S_ISDIR(st.st_mode))
 		return error_set(err, -EISDIR, "%s: %s (ORIGIN is a file or block device)", given, strerror(EISDIR));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
@@ -172,7 +173,8 @@ static bool is_locked(const char *path)
 
 static bool pair_is_taken(const struct paths *paths)
 {
-	return (paths->cache_is_default && is_locked(paths->cache)) || (paths->metadata_is_default && is_locked(paths->metadata));
+	return (paths->cache_is_default && is_locked(paths->cache)) ||
+	       (paths->metadata_is_default && is_locked(paths->metadata));
 }
 
 static void set_pair(struct paths *paths, unsigned pair)
@@ -193,14 +195,15 @@ int paths_choose_pair(const struct options *options, struct paths *paths, struct
 	if (!paths->cache_is_default && !paths->metadata_is_default)
 		return 0;
 	if (g_mkdir_with_parents(paths->folder, 0700))
-		return error_set(err, -errno, "%s: %s (name the files with --cache and --metadata)", paths->folder, strerror(errno));
+		return error_set(err, -errno, "%s: %s (name the files with --cache and --metadata)", paths->folder,
+				 strerror(errno));
 	for (unsigned pair = 1; pair <= PATHS_PAIRS_MAX; pair++) {
 		set_pair(paths, pair);
 		if (!options->read_only || !pair_is_taken(paths))
 			return 0;
 	}
-	return error_set(err, -EBUSY, "%s/%s.*: all %u pairs are in use (name the files with --cache and --metadata)", paths->folder,
-			 paths->base, PATHS_PAIRS_MAX);
+	return error_set(err, -EBUSY, "%s/%s.*: all %u pairs are in use (name the files with --cache and --metadata)",
+			 paths->folder, paths->base, PATHS_PAIRS_MAX);
 }
 
 /* A block device, or a file that somebody has given a size. */

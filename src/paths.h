@@ -3,8 +3,8 @@
  * Where everything is: the paths of the command line made absolute, and the default pair of cache and metadata.
  *
  * The default pair of an origin is BASE-HASH.cache and BASE-HASH.meta: BASE its base name (cut to 200 bytes), HASH the
- * XXH64 of its real path in hex, so that two images of one name do not share a cache.  BASE-HASH.2 and so on are for further
- * read-only mounts of the same origin.
+ * XXH64 of its real path in hex, so that two images of one name do not share a cache.  BASE-HASH.2 and so on are for
+ * further read-only mounts of the same origin.
  */
 #ifndef CWT_SRC_PATHS_H
 #define CWT_SRC_PATHS_H
@@ -28,8 +28,8 @@ struct paths {
 };
 
 /*
- * Relative paths are taken from where we are now, so call it before chdir().  Creates nothing.  Errors, with a line: what the
- * system says of ORIGIN or MOUNTPOINT; -EISDIR, -EINVAL: ORIGIN is no file or block device; -ENOTDIR.
+ * Relative paths are taken from where we are now, so call it before chdir().  Creates nothing.  Errors, with a line:
+ * what the system says of ORIGIN or MOUNTPOINT; -EISDIR, -EINVAL: ORIGIN is no file or block device; -ENOTDIR.
  */
 int paths_resolve(const struct options *options, struct paths *paths, struct cwt_error *err);
 void paths_free(struct paths *paths);

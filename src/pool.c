@@ -15,7 +15,8 @@
 #define LARGE_STRIDE (SLOT_HEADER_BYTES + SLOT_LARGE_BYTES + SLOT_TAIL_BYTES)
 #define SMALL_STRIDE (SLOT_HEADER_BYTES + SLOT_SMALL_BYTES)
 
-_Static_assert(sizeof(struct slot) <= SLOT_HEADER_BYTES - RECEIVE_BEFORE_BYTES, "a received header would overwrite the slot");
+_Static_assert(sizeof(struct slot) <= SLOT_HEADER_BYTES - RECEIVE_BEFORE_BYTES,
+	       "a received header would overwrite the slot");
 
 static void populate(void *memory, size_t len)
 {

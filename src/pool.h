@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The buffers that requests are received into and answered from: one pool per loop, filled with memory when it is made, so that
- * there is no allocation and no page fault later.
+ * The buffers that requests are received into and answered from: one pool per loop, filled with memory when it is
+ * made, so that there is no allocation and no page fault later.
  *
- *	slot: | header page: struct slot ...  80 bytes | payload, SLOT_LARGE_BYTES or SLOT_SMALL_BYTES | a page (large only) |
- *	                                    ^ a request is received here, so that a WRITE's payload begins with the payload
+ *	slot: | header page: struct slot ...  80 bytes | payload, large or small | a page (large only) |
+ *	                                    ^ a request is received here: a WRITE's data begins with the payload
  *
- * Large slots receive; a small READ is answered from a small slot, and its large one receives again at once.  No large slot
- * left: the loop stops receiving, which is the back-pressure.
+ * Large slots receive; a small READ is answered from a small slot, and its large one receives again at once.  No large
+ * slot left: the loop stops receiving, which is the back-pressure.
  *
  * Locking: none, a pool belongs to its loop's thread.  Memory: POOL_*_TOTAL slots over all loops, about 70 MiB.
  */

@@ -14,9 +14,9 @@
 void report_open(const char *name, bool foreground, bool debug);
 
 /*
- * The reason why libfuse or its helper fusermount3 refused to mount is only printed by them.  Between begin and end what they
- * print is kept back; end gives its last line without the program's name in text ("" if there was none), and on success
- * (failed false) prints all of it after all.  Main thread.
+ * The reason why libfuse or its helper fusermount3 refused to mount is only printed by them.  Between begin and end
+ * what they print is kept back; end gives its last line without the program's name in text ("" if there was none), and
+ * on success (failed false) prints all of it after all.  Main thread.
  */
 void report_capture_begin(void);
 void report_capture_end(bool failed, char *text, size_t size);

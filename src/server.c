@@ -23,7 +23,8 @@ static int start_workers(struct server *server, struct cwt_error *err)
 
 int server_open(struct server *server, const struct options *options, struct cwt_error *err)
 {
-	*server = (struct server){ .options = options, .uid = getuid(), .gid = getgid(), .stop_fd = -1, .event_fd = -1 };
+	*server = (struct server){ .options = options, .uid = getuid(), .gid = getgid(),
+				   .stop_fd = -1, .event_fd = -1 };
 	clock_gettime(CLOCK_REALTIME, &server->start_time);
 	server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	server->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

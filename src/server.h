@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What all threads of a mount share.  Set up by main before the loops start and constant afterwards, but for the atomics.
+ * What all threads of a mount share.  Set up by main before the loops start and constant afterwards, but for the
+ * atomics.
  *
- * Threads: main waits for signals and events; the loops serve requests; `queries` asks the origin's file system for attributes and
- * holes, `messages` gives messages to the engine.  These two may block, so a loop only hands work to them.
+ * Threads: main waits for signals and events; the loops serve requests; `queries` asks the origin's file system for
+ * attributes and holes, `messages` gives messages to the engine.  These two may block, so a loop only hands work to
+ * them.
  */
 #ifndef CWT_SRC_SERVER_H
 #define CWT_SRC_SERVER_H
@@ -47,7 +49,7 @@ struct server_job {
 int server_open(struct server *server, const struct options *options, struct cwt_error *err);
 void server_close(struct server *server);	/* waits for the jobs; also after a failed open */
 
-/* Any thread.  The mount is ready; the mount is gone (tells other owners that we are about to end); the loops are to end. */
+/* Any thread.  Ready; the mount is gone (tells other owners that we are about to end); the loops are to end. */
 void server_ready(struct server *server);
 void server_ended(struct server *server);
 void server_stop_loops(struct server *server);

@@ -82,7 +82,8 @@ int session_mount(struct server *server, const struct paths *paths, int *fuse_fd
 		if (server->session)
 			fuse_session_destroy(server->session);
 		server->session = NULL;
-		return error_set(err, error, "%s: cannot mount: %s (%s)", paths->mountpoint, *why ? why : strerror(-error), remedy(why));
+		return error_set(err, error, "%s: cannot mount: %s (%s)", paths->mountpoint,
+				 *why ? why : strerror(-error), remedy(why));
 	}
 	*fuse_fd = fuse_session_fd(server->session);
 	if (fcntl(*fuse_fd, F_SETFL, fcntl(*fuse_fd, F_GETFL) | O_NONBLOCK) < 0)

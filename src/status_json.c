@@ -14,15 +14,19 @@ static const struct { const char *name; enum field_kind kind; size_t offset; } f
 	FIELD(U32, block_size_bytes), FIELD(U32, metadata_block_size_bytes),
 	FIELD(U64, nr_metadata_blocks_used), FIELD(U64, nr_metadata_blocks),
 	FIELD(U64, nr_cblocks), FIELD(U64, nr_mapped), FIELD(U64, nr_free),
-	FIELD(U64, read_hits), FIELD(U64, read_misses), FIELD(U64, write_hits), FIELD(U64, write_misses), FIELD(U64, bypassed),
+	FIELD(U64, read_hits), FIELD(U64, read_misses), FIELD(U64, write_hits), FIELD(U64, write_misses),
+	FIELD(U64, bypassed),
 	FIELD(U64, block_requests), FIELD(BOOLEAN, books_balance),
-	FIELD(U64, promotions), FIELD(U64, demotions), FIELD(U64, invalidations), FIELD(U64, fills_voided), FIELD(U64, fills_failed),
+	FIELD(U64, promotions), FIELD(U64, demotions), FIELD(U64, invalidations), FIELD(U64, fills_voided),
+	FIELD(U64, fills_failed),
 	FIELD(U64, origin_read_errors), FIELD(U64, origin_write_errors), FIELD(U64, origin_flush_errors),
-	FIELD(U64, cache_read_errors), FIELD(U64, cache_write_errors), FIELD(U64, cache_flush_errors), FIELD(U64, metadata_errors),
+	FIELD(U64, cache_read_errors), FIELD(U64, cache_write_errors), FIELD(U64, cache_flush_errors),
+	FIELD(U64, metadata_errors),
 	FIELD(U64, commits), FIELD(U64, generation), FIELD(U64, last_commit_ms_ago),
 	FIELD(U64, requests_in_flight), FIELD(U64, parked), FIELD(U64, memory_bytes),
 	FIELD(BOOLEAN, read_only), FIELD(TEXT, bypass_reason), FIELD(TEXT, policy), FIELD(TEXT, start_reason),
-	FIELD(TEXT, origin_path), FIELD(TEXT, cache_path), FIELD(TEXT, metadata_path), FIELD(TEXT, origin_io), FIELD(TEXT, cache_io),
+	FIELD(TEXT, origin_path), FIELD(TEXT, cache_path), FIELD(TEXT, metadata_path), FIELD(TEXT, origin_io),
+	FIELD(TEXT, cache_io),
 };
 
 /* JSON has no unsigned 64-bit numbers here; no counter gets near the limit. */
@@ -50,7 +54,8 @@ static void add_field(JsonBuilder *builder, const char *name, enum field_kind ki
 	if (kind == BOOLEAN)
 		json_builder_add_boolean_value(builder, *(const bool *)value);
 	else
-		json_builder_add_int_value(builder, kind == U32 ? *(const uint32_t *)value : as_int64(*(const uint64_t *)value));
+		json_builder_add_int_value(builder, kind == U32 ? *(const uint32_t *)value
+								: as_int64(*(const uint64_t *)value));
 }
 
 char *status_json(const struct cwt_status *status)

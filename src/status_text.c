@@ -54,10 +54,10 @@ static void add_dm_line(GString *out, const struct cwt_status *s)
 	bool failed = s->bypass == CWT_BYPASS_METADATA;
 
 	g_string_append_printf(out, "%u " U64 "/" U64 " %u " U64 "/" U64, s->metadata_block_size_bytes / SECTOR_BYTES,
-			       s->nr_metadata_blocks_used, s->nr_metadata_blocks, s->block_size_bytes / SECTOR_BYTES, s->nr_mapped,
-			       s->nr_cblocks);
-	g_string_append_printf(out, " " U64 " " U64 " " U64 " " U64 " " U64 " " U64 " 0", s->read_hits, s->read_misses, s->write_hits,
-			       s->write_misses, s->demotions, s->promotions);
+			       s->nr_metadata_blocks_used, s->nr_metadata_blocks, s->block_size_bytes / SECTOR_BYTES,
+			       s->nr_mapped, s->nr_cblocks);
+	g_string_append_printf(out, " " U64 " " U64 " " U64 " " U64 " " U64 " " U64 " 0", s->read_hits, s->read_misses,
+			       s->write_hits, s->write_misses, s->demotions, s->promotions);
 	g_string_append_printf(out, " 1 %s 0", status_mode_name(s->mode));	/* one feature; no core arguments */
 	add_policy(out, s->policy);
 	g_string_append_printf(out, " %s %s\n", failed ? "Fail" : "rw", failed ? "needs_check" : "-");
@@ -99,17 +99,34 @@ static void add_setup(GString *out, const struct cwt_status *s)
 static void add_numbers(GString *out, const struct cwt_status *s)
 {
 	const struct { const char *label; uint64_t number; } numbers[] = {
-		{ "block size bytes", s->block_size_bytes }, { "cblocks", s->nr_cblocks }, { "mapped", s->nr_mapped },
-		{ "free", s->nr_free }, { "read hits", s->read_hits }, { "read misses", s->read_misses },
-		{ "write hits", s->write_hits }, { "write misses", s->write_misses }, { "bypassed", s->bypassed },
-		{ "block requests", s->block_requests }, { "promotions", s->promotions }, { "demotions", s->demotions },
-		{ "invalidations", s->invalidations }, { "fills voided", s->fills_voided }, { "fills failed", s->fills_failed },
-		{ "origin read errors", s->origin_read_errors }, { "origin write errors", s->origin_write_errors },
-		{ "origin flush errors", s->origin_flush_errors }, { "cache read errors", s->cache_read_errors },
-		{ "cache write errors", s->cache_write_errors }, { "cache flush errors", s->cache_flush_errors },
-		{ "metadata errors", s->metadata_errors }, { "commits", s->commits }, { "generation", s->generation },
-		{ "last commit ms ago", s->last_commit_ms_ago }, { "requests in flight", s->requests_in_flight },
-		{ "parked", s->parked }, { "memory bytes", s->memory_bytes },
+		{ "block size bytes", s->block_size_bytes },
+		{ "cblocks", s->nr_cblocks },
+		{ "mapped", s->nr_mapped },
+		{ "free", s->nr_free },
+		{ "read hits", s->read_hits },
+		{ "read misses", s->read_misses },
+		{ "write hits", s->write_hits },
+		{ "write misses", s->write_misses },
+		{ "bypassed", s->bypassed },
+		{ "block requests", s->block_requests },
+		{ "promotions", s->promotions },
+		{ "demotions", s->demotions },
+		{ "invalidations", s->invalidations },
+		{ "fills voided", s->fills_voided },
+		{ "fills failed", s->fills_failed },
+		{ "origin read errors", s->origin_read_errors },
+		{ "origin write errors", s->origin_write_errors },
+		{ "origin flush errors", s->origin_flush_errors },
+		{ "cache read errors", s->cache_read_errors },
+		{ "cache write errors", s->cache_write_errors },
+		{ "cache flush errors", s->cache_flush_errors },
+		{ "metadata errors", s->metadata_errors },
+		{ "commits", s->commits },
+		{ "generation", s->generation },
+		{ "last commit ms ago", s->last_commit_ms_ago },
+		{ "requests in flight", s->requests_in_flight },
+		{ "parked", s->parked },
+		{ "memory bytes", s->memory_bytes },
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)

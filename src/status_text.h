@@ -2,10 +2,12 @@
 /*
  * What the numbers of a cache look like: for people and scripts, and as JSON.  Pure.
  *
- * Text: the first line has dm-cache's fields in dm-cache's order (block sizes in sectors of 512 bytes, as there; nothing is
- * ever dirty); then lines "label: value".  Control characters and backslashes in paths are written \ooo, so that a line is a line.
+ * Text: the first line has dm-cache's fields in dm-cache's order (block sizes in sectors of 512 bytes, as there;
+ * nothing is ever dirty); then lines "label: value".  Control characters and backslashes in paths are written \ooo, so
+ * that a line is a line.
  *
- * JSON: one object; its members have the names of struct cwt_status.  Text that is not UTF-8 has U+FFFD for the wrong bytes.
+ * JSON: one object; its members have the names of struct cwt_status.  Text that is not UTF-8 has U+FFFD for the wrong
+ * bytes.
  */
 #ifndef CWT_SRC_STATUS_TEXT_H
 #define CWT_SRC_STATUS_TEXT_H

@@ -9,7 +9,7 @@
 #include "tree.h"
 
 #define NAME_TIMEOUT_S 86400.0		/* names never change */
-#define ATTR_TIMEOUT_S 60.0		/* the origin's owner or mode may be changed behind us; our writes void it themselves */
+#define ATTR_TIMEOUT_S 60.0 /* the origin's owner or mode may be changed behind us; our writes void it themselves */
 #define STAT_BLOCK_BYTES 512u
 
 /*
@@ -97,7 +97,8 @@ static void reply_attr(struct server *server, fuse_req_t req, uint64_t ino)
 
 static void reply_entry(struct server *server, fuse_req_t req, uint64_t ino)
 {
-	struct fuse_entry_param entry = { .ino = ino, .attr_timeout = attr_timeout(ino), .entry_timeout = NAME_TIMEOUT_S };
+	struct fuse_entry_param entry = { .ino = ino, .attr_timeout = attr_timeout(ino),
+					  .entry_timeout = NAME_TIMEOUT_S };
 	int err = attr_of(server, ino, &entry.attr);
 
 	if (err)
@@ -149,8 +150,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 #define SET_TIMES_NOW (FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW)
 
 /*
- * truncate() to the size that the image has is what programs do that prepare a disk; it says the time too.  All else would
- * change the origin's inode behind its owner, or its size.
+ * truncate() to the size that the image has is what programs do that prepare a disk; it says the time too.  All else
+ * would change the origin's inode behind its owner, or its size.
  */
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
@@ -258,8 +259,9 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 }
 
 /*
- * ------------------------------------------------------------------ refusals: without a handler the kernel is told ENOSYS, and
- * so would the user be
+ * ------------------------------------------------------------------ refusals
+ *
+ * Without a handler the kernel is told ENOSYS, and so would the user be.
  */
 static void refuse_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
@@ -285,8 +287,8 @@ static void refuse_symlink(fuse_req_t req, const char *target, fuse_ino_t parent
 	fuse_reply_err(req, EPERM);
 }
 
-static void refuse_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
-			  unsigned flags)
+static void refuse_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+			  const char *newname, unsigned flags)
 {
 	(void)parent, (void)name, (void)newparent, (void)newname, (void)flags;
 	fuse_reply_err(req, EPERM);

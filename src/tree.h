@@ -9,8 +9,9 @@
  *	/.cachewtfs/stats.json	0400
  *	/.cachewtfs/control	0600
  *
- * Nothing here can be made, removed or renamed; the image's size never changes.  Who may do what is checked by the kernel
- * (default_permissions).  Context: handlers, on a loop's thread; what asks the origin's file system runs as a query.
+ * Nothing here can be made, removed or renamed; the image's size never changes.  Who may do what is checked by the
+ *kernel (default_permissions).  Context: handlers, on a loop's thread; what asks the origin's file system runs as a
+ *query.
  */
 #ifndef CWT_SRC_TREE_H
 #define CWT_SRC_TREE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A thread for work that may block, in the order in which it was given.  How much waits is bounded by the requests that the
- * kernel has under way.
+ * A thread for work that may block, in the order in which it was given.  How much waits is bounded by the requests that
+ * the kernel has under way.
  */
 #ifndef CWT_SRC_WORKER_H
 #define CWT_SRC_WORKER_H

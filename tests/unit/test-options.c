@@ -28,9 +28,11 @@ START_TEST(a_size_is_digits_and_one_unit)
 {
 	static const struct { const char *text; int error; uint64_t bytes; } cases[] = {
 		{ "0", 0, 0 }, { "4096", 0, 4096 }, { "64K", 0, 65536 }, { "1m", 0, 1u << 20 }, { "3G", 0, 3ull << 30 },
-		{ "2T", 0, 2ull << 40 }, { "18446744073709551615", 0, UINT64_MAX }, { "18446744073709551616", -ERANGE, 0 },
+		{ "2T", 0, 2ull << 40 }, { "18446744073709551615", 0, UINT64_MAX },
+		{ "18446744073709551616", -ERANGE, 0 },
 		{ "16777215T", 0, 16777215ull << 40 }, { "16777216T", -ERANGE, 0 },
-		{ "", -EINVAL, 0 }, { "K", -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "1KB", -EINVAL, 0 }, { "1.5G", -EINVAL, 0 },
+		{ "", -EINVAL, 0 }, { "K", -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "1KB", -EINVAL, 0 },
+		{ "1.5G", -EINVAL, 0 },
 		{ " 1", -EINVAL, 0 }, { "1 ", -EINVAL, 0 }, { "0x10", -EINVAL, 0 },
 	};
 
@@ -46,7 +48,8 @@ END_TEST
 START_TEST(seconds_have_up_to_three_decimals)
 {
 	static const struct { const char *text; int error; uint32_t ms; } cases[] = {
-		{ "5", 0, 5000 }, { "0.1", 0, 100 }, { "0.025", 0, 25 }, { "1.50", 0, 1500 }, { "1000000", 0, 1000000000 },
+		{ "5", 0, 5000 }, { "0.1", 0, 100 }, { "0.025", 0, 25 }, { "1.50", 0, 1500 },
+		{ "1000000", 0, 1000000000 },
 		{ "1000001", -ERANGE, 0 }, { "1.", -EINVAL, 0 }, { ".5", -EINVAL, 0 }, { "0.0001", -EINVAL, 0 },
 		{ "1s", -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "", -EINVAL, 0 }, { "1.5.5", -EINVAL, 0 },
 	};
@@ -84,9 +87,9 @@ START_TEST(every_long_option_is_taken)
 	struct options o;
 	struct cwt_error err;
 
-	ck_assert_int_eq(PARSE(&o, &err, "--cache=/c", "--metadata", "/m", "--cache-size=10G", "--block-size=4K", "--mode=writearound",
-			       "--policy=lru", "--commit-interval=0.5", "--name=n", "--read-only", "--trust-origin", "--reset",
-			       "--loops=16", "-d", "a", "b"), 0);
+	ck_assert_int_eq(PARSE(&o, &err, "--cache=/c", "--metadata", "/m", "--cache-size=10G", "--block-size=4K",
+			       "--mode=writearound", "--policy=lru", "--commit-interval=0.5", "--name=n", "--read-only",
+			       "--trust-origin", "--reset", "--loops=16", "-d", "a", "b"), 0);
 	ck_assert_str_eq(o.cache, "/c");
 	ck_assert_str_eq(o.metadata, "/m");
 	ck_assert_uint_eq(o.cache_size_bytes, 10ull << 30);
@@ -107,8 +110,8 @@ START_TEST(mount_options_are_the_same_as_long_ones)
 	struct options o;
 	struct cwt_error err;
 
-	ck_assert_int_eq(PARSE(&o, &err, "a", "b", "-o", "cache=/c,metadata=/m,cache-size=1M,name=n,reset", "-oread-only,mode=passthrough"),
-			 0);
+	ck_assert_int_eq(PARSE(&o, &err, "a", "b", "-o", "cache=/c,metadata=/m,cache-size=1M,name=n,reset",
+			       "-oread-only,mode=passthrough"), 0);
 	ck_assert_str_eq(o.cache, "/c");
 	ck_assert_str_eq(o.metadata, "/m");
 	ck_assert_uint_eq(o.cache_size_bytes, 1u << 20);
@@ -140,7 +143,8 @@ START_TEST(what_mount_passes_is_ignored_or_goes_to_libfuse)
 	struct options o;
 	struct cwt_error err;
 
-	ck_assert_int_eq(PARSE(&o, &err, "a", "b", "-o", "rw,noauto,user=joe,users,nofail,_netdev,x-systemd.automount,X-mount.mkdir,defaults,,"
+	ck_assert_int_eq(PARSE(&o, &err, "a", "b", "-o",
+			       "rw,noauto,user=joe,users,nofail,_netdev,x-systemd.automount,X-mount.mkdir,defaults,,"
 			       "allow_other,nosuid,fsname=a\\,b,noatime"), 0);
 	ck_assert_uint_eq(g_strv_length(o.fuse), 4);
 	ck_assert_str_eq(o.fuse[0], "allow_other");
@@ -189,7 +193,8 @@ START_TEST(any_byte_but_zero_may_be_in_a_path)
 	struct options o;
 	struct cwt_error err;
 
-	ck_assert_int_eq(PARSE(&o, &err, "--cache", "c a,\"\\\x80\xff", "o \x80,", "m'\xff\n", "-o", "metadata=\xfe\\,\\\\\\040x"), 0);
+	ck_assert_int_eq(PARSE(&o, &err, "--cache", "c a,\"\\\x80\xff", "o \x80,", "m'\xff\n", "-o",
+			       "metadata=\xfe\\,\\\\\\040x"), 0);
 	ck_assert_str_eq(o.cache, "c a,\"\\\x80\xff");
 	ck_assert_str_eq(o.origin, "o \x80,");
 	ck_assert_str_eq(o.name, "o \x80,");
@@ -212,7 +217,8 @@ START_TEST(a_list_is_split_and_its_escapes_taken_away)
 		size_t n;
 
 		for (n = 0; cases[i].parts[n]; n++)
-			ck_assert_msg(parts[n] && !strcmp(parts[n], cases[i].parts[n]), "\"%s\", part %zu", cases[i].list, n);
+			ck_assert_msg(parts[n] && !strcmp(parts[n], cases[i].parts[n]), "\"%s\", part %zu",
+				      cases[i].list, n);
 		ck_assert_ptr_null(parts[n]);
 		g_strfreev(parts);
 	}
@@ -225,18 +231,22 @@ static void check_refused(const char *const *args)
 	struct cwt_error err = { "" };
 
 	ck_assert_msg(parse(&o, &err, args) == -EINVAL, "%s", args[0]);
-	ck_assert_msg(strstr(err.text, ": ") && strstr(err.text, " (") && !strchr(err.text, '\n'), "%s: \"%s\"", args[0], err.text);
+	ck_assert_msg(strstr(err.text, ": ") && strstr(err.text, " (") && !strchr(err.text, '\n'),
+		      "%s: \"%s\"", args[0], err.text);
 	options_free(&o);
 }
 
 START_TEST(wrong_usage_is_refused_with_one_line)
 {
 	static const char *const options[] = {
-		"--cache-size=0", "--cache-size=x", "--cache-size=1E", "--block-size=2K", "--block-size=5000", "--block-size=4M",
+		"--cache-size=0", "--cache-size=x", "--cache-size=1E", "--block-size=2K", "--block-size=5000",
+		"--block-size=4M",
 		"--mode=writeback", "--mode=", "--name=a/b", "--name=", "--name=.", "--name=..", "--name=.cachewtfs",
-		"--commit-interval=0", "--commit-interval=0.099", "--commit-interval=3601", "--loops=0", "--loops=17", "--loops=-1",
+		"--commit-interval=0", "--commit-interval=0.099", "--commit-interval=3601", "--loops=0",
+		"--loops=17", "--loops=-1",
 		"--loops=2x", "--reset=1", "--read-only=no", "--frobnicate", "-x", "--cache",
-		"-obogus", "-obogus=1", "-ocache", "-oreset=1", "-oloops=99", "-ouid=joe", "-ouid=4294967295", "-oumask=8", "-oumask=1000",
+		"-obogus", "-obogus=1", "-ocache", "-oreset=1", "-oloops=99", "-ouid=joe", "-ouid=4294967295",
+		"-oumask=8", "-oumask=1000",
 		"-ohelp", "-oversion", "-osubtype=x", "-omax_read=4096", "-oname=a/b", "-oname=.cachewtfs",
 	};
 

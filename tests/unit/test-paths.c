@@ -105,7 +105,8 @@ static void check_path(const char *found, const char *folder, const char *name)
 START_TEST(relative_paths_are_taken_from_here)
 {
 	char *folder = enter_folder();
-	struct options o = { .origin = (char *)"mnt/../img", .mountpoint = (char *)"mnt/", .cache = (char *)"c", .pidfile = (char *)"p" };
+	struct options o = { .origin = (char *)"mnt/../img", .mountpoint = (char *)"mnt/",
+			     .cache = (char *)"c", .pidfile = (char *)"p" };
 	struct cwt_error err = { "" };
 	struct paths paths;
 
@@ -213,7 +214,8 @@ END_TEST
 
 START_TEST(a_line_of_the_mount_table_is_taken_apart)
 {
-	char good[] = "36 35 98:0 / /mnt/a\\040b\\134c rw,noatime master:1 - fuse.cachewtfs /srv/x\\012y\\043 rw,user_id=0\n";
+	char good[] = "36 35 98:0 / /mnt/a\\040b\\134c rw,noatime master:1 - fuse.cachewtfs "
+		      "/srv/x\\012y\\043 rw,user_id=0\n";
 	char plain[] = "36 35 98:0 / /mnt rw - ext4 /dev/sda rw\n";
 	char bad[] = "36 35 98:0 / /mnt rw master:1\n";
 	char empty[] = "";

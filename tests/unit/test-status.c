@@ -11,13 +11,19 @@
 static struct cwt_status example(void)
 {
 	return (struct cwt_status){
-		.block_size_bytes = 65536, .metadata_block_size_bytes = 4096, .nr_metadata_blocks_used = 7, .nr_metadata_blocks = 256,
-		.nr_cblocks = 1600, .nr_mapped = 1001, .nr_free = 599, .read_hits = 11, .read_misses = 12, .write_hits = 13,
-		.write_misses = 14, .bypassed = 15, .block_requests = 65, .books_balance = true, .promotions = 21, .demotions = 22,
-		.invalidations = 23, .fills_voided = 24, .fills_failed = 25, .origin_read_errors = 31, .origin_write_errors = 32,
+		.block_size_bytes = 65536, .metadata_block_size_bytes = 4096, .nr_metadata_blocks_used = 7,
+		.nr_metadata_blocks = 256,
+		.nr_cblocks = 1600, .nr_mapped = 1001, .nr_free = 599, .read_hits = 11, .read_misses = 12,
+		.write_hits = 13,
+		.write_misses = 14, .bypassed = 15, .block_requests = 65, .books_balance = true, .promotions = 21,
+		.demotions = 22,
+		.invalidations = 23, .fills_voided = 24, .fills_failed = 25, .origin_read_errors = 31,
+		.origin_write_errors = 32,
 		.origin_flush_errors = 33, .cache_read_errors = 34, .cache_write_errors = 35, .cache_flush_errors = 36,
-		.metadata_errors = 37, .commits = 41, .generation = UINT64_MAX, .last_commit_ms_ago = 43, .requests_in_flight = 44,
-		.parked = 45, .memory_bytes = 46, .mode = CWT_WRITETHROUGH, .policy = "clock", .start_reason = "warm: clean stop",
+		.metadata_errors = 37, .commits = 41, .generation = UINT64_MAX, .last_commit_ms_ago = 43,
+		.requests_in_flight = 44,
+		.parked = 45, .memory_bytes = 46, .mode = CWT_WRITETHROUGH, .policy = "clock",
+		.start_reason = "warm: clean stop",
 		.origin_path = "/srv/disk", .cache_path = "/ssd/c", .metadata_path = "/ssd/m", .origin_io = "direct",
 		.cache_io = "memory",
 	};
@@ -48,7 +54,8 @@ START_TEST(the_first_line_has_the_fields_of_dm_cache)
 	check_first_line(&s, "8 7/256 128 1001/1600 11 12 13 14 22 21 0 1 writethrough 0 clock 0 rw -");
 	s.mode = CWT_PASSTHROUGH;
 	strcpy(s.policy, "clock,ghost=50,stage=256");
-	check_first_line(&s, "8 7/256 128 1001/1600 11 12 13 14 22 21 0 1 passthrough 0 clock 4 ghost 50 stage 256 rw -");
+	check_first_line(&s, "8 7/256 128 1001/1600 11 12 13 14 22 21 0 1 passthrough 0 clock 4 ghost 50 stage 256 "
+			     "rw -");
 	s.mode = CWT_WRITEAROUND;
 	s.bypass = CWT_BYPASS_METADATA;
 	*s.policy = '\0';
@@ -108,11 +115,16 @@ START_TEST(json_has_every_number_under_its_own_name)
 	static const struct { const char *name; gint64 value; } numbers[] = {
 		{ "block_size_bytes", 65536 }, { "metadata_block_size_bytes", 4096 }, { "nr_metadata_blocks_used", 7 },
 		{ "nr_metadata_blocks", 256 }, { "nr_cblocks", 1600 }, { "nr_mapped", 1001 }, { "nr_free", 599 },
-		{ "read_hits", 11 }, { "read_misses", 12 }, { "write_hits", 13 }, { "write_misses", 14 }, { "bypassed", 15 },
-		{ "block_requests", 65 }, { "promotions", 21 }, { "demotions", 22 }, { "invalidations", 23 }, { "fills_voided", 24 },
-		{ "fills_failed", 25 }, { "origin_read_errors", 31 }, { "origin_write_errors", 32 }, { "origin_flush_errors", 33 },
-		{ "cache_read_errors", 34 }, { "cache_write_errors", 35 }, { "cache_flush_errors", 36 }, { "metadata_errors", 37 },
-		{ "commits", 41 }, { "generation", G_MAXINT64 }, { "last_commit_ms_ago", 43 }, { "requests_in_flight", 44 },
+		{ "read_hits", 11 }, { "read_misses", 12 }, { "write_hits", 13 }, { "write_misses", 14 },
+		{ "bypassed", 15 },
+		{ "block_requests", 65 }, { "promotions", 21 }, { "demotions", 22 }, { "invalidations", 23 },
+		{ "fills_voided", 24 },
+		{ "fills_failed", 25 }, { "origin_read_errors", 31 }, { "origin_write_errors", 32 },
+		{ "origin_flush_errors", 33 },
+		{ "cache_read_errors", 34 }, { "cache_write_errors", 35 }, { "cache_flush_errors", 36 },
+		{ "metadata_errors", 37 },
+		{ "commits", 41 }, { "generation", G_MAXINT64 }, { "last_commit_ms_ago", 43 },
+		{ "requests_in_flight", 44 },
 		{ "parked", 45 }, { "memory_bytes", 46 },
 	};
 	struct cwt_status s = example();
@@ -121,7 +133,8 @@ START_TEST(json_has_every_number_under_its_own_name)
 
 	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
 		ck_assert_msg(json_object_has_member(o, numbers[i].name) &&
-			      json_object_get_int_member(o, numbers[i].name) == numbers[i].value, "%s", numbers[i].name);
+			      json_object_get_int_member(o, numbers[i].name) == numbers[i].value,
+			      "%s", numbers[i].name);
 	ck_assert(json_object_get_boolean_member(o, "books_balance"));
 	ck_assert(!json_object_get_boolean_member(o, "read_only"));
 	ck_assert_str_eq(json_object_get_string_member(o, "mode"), "writethrough");
