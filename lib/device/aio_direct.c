@@ -137,7 +137,7 @@ static void slot_finish(struct aio_slot *slot, int error)
 	list_add_tail(&s->free_slots, &slot->node);
 }
 
-/* Do what the transfer wants next.  A slot that is given a bounce buffer goes on to I/O, so the recursion ends there. */
+/* Do what the transfer wants next.  A slot that is given a bounce buffer goes on to I/O: the recursion ends there. */
 static void slot_advance(struct aio_slot *slot)
 {
 	struct aio_source *s = slot->source;

@@ -59,7 +59,7 @@ struct device_io {
 /* Constant facts of an open device. */
 struct device_info {
 	uint64_t size_bytes;
-	uint32_t align_bytes;		/* a power of two, 1 to 4096 (at most 32 KiB, if the store insists): see Ranges */
+	uint32_t align_bytes;		/* a power of two, 1 to 4096 (32 KiB if the store insists), see Ranges */
 	bool read_only;
 	bool fast;			/* answers at memory speed: one loop is enough */
 	bool is_block;			/* a block device */
