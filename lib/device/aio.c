@@ -32,7 +32,9 @@ int aio_device_fd(const struct device *dev)
 
 const char *aio_device_path_name(const struct device *dev)
 {
-	static const char *const names[] = { [AIO_PATH_DIRECT] = "direct", [AIO_PATH_MEMORY] = "memory", [AIO_PATH_POOL] = "pool" };
+	static const char *const names[] = {
+		[AIO_PATH_DIRECT] = "direct", [AIO_PATH_MEMORY] = "memory", [AIO_PATH_POOL] = "pool"
+	};
 	const struct aio_device *a = aio_device_of(dev);
 
 	return a ? names[a->path] : dev->ops->name;
@@ -113,8 +115,8 @@ static int zero_by_writing(struct aio_device *a, uint64_t offset_bytes, uint64_t
 }
 
 /*
- * Block devices refuse unaligned fallocate: whole sectors first, since that may be unsupported and then nothing must have
- * changed, then the edges by writing.
+ * Block devices refuse unaligned fallocate: whole sectors first, since that may be unsupported and then nothing must
+ * have changed, then the edges by writing.
  */
 static int zero_block_device(struct aio_device *a, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes)
 {
@@ -137,9 +139,9 @@ static int zero_block_device(struct aio_device *a, enum device_zero_op op, uint6
 }
 
 /*
- * Files take any range.  The file system zeroes partial blocks at the edges through the page cache, and that is safe beside
- * O_DIRECT: it waits for direct I/O in flight on the file before it touches a page, and every later direct read or write of
- * that page writes it back and drops it first.
+ * Files take any range.  The file system zeroes partial blocks at the edges through the page cache, and that is safe
+ * beside O_DIRECT: it waits for direct I/O in flight on the file before it touches a page, and every later direct read
+ * or write of that page writes it back and drops it first.
  */
 static int aio_zero(struct device *dev, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes)
 {

@@ -3,18 +3,19 @@
  * Files and block devices.
  *
  * Three ways to move bytes, chosen at open by trying:
- *   direct   O_DIRECT with libaio, aligned to what the store reports (statx STATX_DIOALIGN, BLKSSZGET); unaligned edges by
- *            read-modify-write; the bytes from the page of a file's last partial alignment unit on through a second, buffered
+ *   direct   O_DIRECT with libaio, aligned to what the store reports (statx STATX_DIOALIGN, BLKSSZGET); unaligned
+ *            edges by read-modify-write; the page of a file's last partial alignment unit through a second, buffered
  *            descriptor, because an O_DIRECT write there would make the file grow;
  *   memory   tmpfs and ramfs: plain pread/pwrite at kick, which never sleeps there;
- *   pool     everything else (network, FUSE, file systems without O_DIRECT): a bounded pool of threads, since libaio would
- *            block in io_submit.
+ *   pool     everything else (network, FUSE, file systems without O_DIRECT): a bounded pool of threads, since libaio
+ *            would block in io_submit.
  *
- * info: align_bytes is that of O_DIRECT, 1 on the other paths; network for network and FUSE file systems; fast for tmpfs, ramfs and
- * RAM disks.  The size is taken at open; a file that shrinks later gives -EIO beyond its end, and one that grows is served as it was.
+ * info: align_bytes is that of O_DIRECT, 1 on the other paths; network for network and FUSE file systems; fast for
+ * tmpfs, ramfs and RAM disks.  The size is taken at open; a file that shrinks later gives -EIO beyond its end, and one
+ * that grows is served as it was.
  *
- * Context: open, attach and the synchronous calls may block.  Threads and AIO contexts are made by device_queue_attach(),
- * so open may come before a fork, attach may not.
+ * Context: open, attach and the synchronous calls may block.  Threads and AIO contexts are made by
+ * device_queue_attach(), so open may come before a fork, attach may not.
  */
 #ifndef CWT_DEVICE_AIO_H
 #define CWT_DEVICE_AIO_H
@@ -32,13 +33,12 @@ struct aio_options {
 };
 
 /*
- * Open path and lock it: OFD locks on the very descriptors that do the I/O (R0) - a write lock, with read_only a read lock -
- * and O_EXCL, for readers and writers alike, on block devices.
- * A file made here is removed again when the open fails after that, and one that was empty is made empty again.
- * Errors, each with a line in err: -ENOENT, -EACCES, -EISDIR, -EINVAL (not a file or block device: FIFO, character device ...),
- * -EBUSY (locked; the line names the owner's pid where the system knows it), -ENOSPC, -EDQUOT, -EFBIG (could not be
- * allocated), others as the system says.
- * created (may be NULL) says whether the file was made or was empty and was allocated by this call.
+ * Open path and lock it: OFD locks on the very descriptors that do the I/O (R0) - a write lock, with read_only a read
+ * lock - and O_EXCL, for readers and writers alike, on block devices. A file made here is removed again when the open
+ * fails after that, and one that was empty is made empty again. Errors, each with a line in err: -ENOENT, -EACCES,
+ * -EISDIR, -EINVAL (not a file or block device: FIFO, character device ...), -EBUSY (locked; the line names the owner's
+ * pid where the system knows it), -ENOSPC, -EDQUOT, -EFBIG (could not be allocated), others as the system says. created
+ * (may be NULL) says whether the file was made or was empty and was allocated by this call.
  */
 int aio_device_open(const char *path, const struct aio_options *options, struct device **out, bool *created,
 		    struct cwt_error *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The source that all aio devices of a queue share: one AIO context, so that one kick is one io_submit; completions are read
- * from the ring that the kernel shares with us, without a system call; what comes back from pools is collected beside it.
+ * The source that all aio devices of a queue share: one AIO context, so that one kick is one io_submit; completions are
+ * read from the ring that the kernel shares with us, without a system call; what comes back from pools is collected
+ * beside it.
  *
  *	list			holds			leaves it when
  *	queued			device_io		kick or reap finds a free slot
@@ -11,7 +12,8 @@
  *	(the kernel)		slot			its event is in the ring
  *	(a pool)		slot			its job is in returned
  *
- * A transfer takes at most one bounce buffer and waits for nothing while it holds one but its own I/O, so the starved move on.
+ * A transfer takes at most one bounce buffer and waits for nothing while it holds one but its own I/O, so the starved
+ * move on.
  *
  * Locking: returned is protected by returned_lock; the rest belongs to the queue's thread.
  */
@@ -135,7 +137,7 @@ static void slot_finish(struct aio_slot *slot, int error)
 	list_add_tail(&s->free_slots, &slot->node);
 }
 
-/* Do what the transfer wants next.  A slot that gets a bounce buffer here goes on to I/O, so the recursion ends there. */
+/* Do what the transfer wants next.  A slot that is given a bounce buffer goes on to I/O: the recursion ends there. */
 static void slot_advance(struct aio_slot *slot)
 {
 	struct aio_source *s = slot->source;
@@ -203,8 +205,9 @@ static int source_dispatch(struct aio_source *s)
 	while ((node = list_pop(&s->memory_queued))) {
 		struct device_io *io = list_entry(node, struct device_io, node);
 
-		device_io_done_later(s->q, io, aio_transfer_run(aio_device_of(io->dev), io->op, io->offset_bytes, io->buf,
-								io->len_bytes));
+		int error = aio_transfer_run(aio_device_of(io->dev), io->op, io->offset_bytes, io->buf, io->len_bytes);
+
+		device_io_done_later(s->q, io, error);
 		nr++;
 	}
 	return nr;
@@ -219,8 +222,8 @@ static void ready_taken(struct aio_source *s, int nr)
 }
 
 /*
- * One io_submit for all that is ready.  A short count means that the next one was refused, and asking again tells why: for lack
- * of room it is kept for the next kick or reap, else that transfer fails and the others go on.
+ * One io_submit for all that is ready.  A short count means that the next one was refused, and asking again tells why:
+ * for lack of room it is kept for the next kick or reap, else that transfer fails and the others go on.
  */
 static void source_io_submit(struct aio_source *s)
 {
@@ -321,7 +324,10 @@ void aio_source_return(struct aio_job *job)
 	pthread_mutex_unlock(&s->returned_lock);
 }
 
-/* What ended goes to the queue, which answers it; here freed slots and the next steps of read-modify-writes are put to use. */
+/*
+ * What ended goes to the queue, which answers it; here freed slots and the next steps of read-modify-writes are put to
+ * use.
+ */
 static int source_reap(struct device_queue_source *source)
 {
 	struct aio_source *s = container_of(source, struct aio_source, source);
@@ -412,7 +418,10 @@ static int source_make_bounces(struct aio_source *s)
 	return 0;
 }
 
-/* Once per queue.  Without a context (fs.aio-max-nr used up, forbidden in a container) the pool serves the queue, slower. */
+/*
+ * Once per queue.  Without a context (fs.aio-max-nr used up, forbidden in a container) the pool serves the queue,
+ * slower.
+ */
 static void source_make_ctx(struct aio_source *s, const char *name)
 {
 	struct aio_ring *ring;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One transfer of any range as a sequence of system transfers that the store accepts.  The same steps serve libaio, which
- * drives many of them side by side, and the synchronous calls.
+ * One transfer of any range as a sequence of system transfers that the store accepts.  The same steps serve libaio,
+ * which drives many of them side by side, and the synchronous calls.
  *
- * The tail.  O_DIRECT writes whole alignment units, so a direct write of a file's last, partial unit would make the file grow.
- * These bytes go through a buffered descriptor, for reads and writes alike.  The page cache works in pages, not in alignment
- * units: a buffered write of the tail makes its whole page dirty, and the later write-back of that page would undo a direct
- * write to the units before the tail in that page.  Therefore the tail begins at a page border (tail_begin), and no byte is
- * ever reached both ways.
+ * The tail.  O_DIRECT writes whole alignment units, so a direct write of a file's last, partial unit would make the
+ * file grow.  These bytes go through a buffered descriptor, for reads and writes alike.  The page cache works in pages,
+ * not in alignment units: a buffered write of the tail makes its whole page dirty, and the later write-back of that
+ * page would undo a direct write to the units before the tail in that page.  Therefore the tail begins at a page border
+ * (tail_begin), and no byte is ever reached both ways.
  *
- * The range rule of device.h covers the reads of read-modify-write: while the transfer is in flight nobody else touches the
- * units at its edges.
+ * The range rule of device.h covers the reads of read-modify-write: while the transfer is in flight nobody else touches
+ * the units at its edges.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,8 +19,8 @@
 #include "base/bits.h"
 #include "device/aio_internal.h"
 
-void aio_transfer_init(struct aio_transfer *t, struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf,
-		       size_t len_bytes)
+void aio_transfer_init(struct aio_transfer *t, struct aio_device *a, enum device_op op, uint64_t offset_bytes,
+		       void *buf, size_t len_bytes)
 {
 	*t = (struct aio_transfer){
 		.a = a, .op = op, .pos = offset_bytes, .end = offset_bytes + len_bytes, .buf = buf, .phase = AIO_CHOOSE,
@@ -32,7 +32,8 @@ static bool buf_is_aligned(const struct aio_transfer *t, uint64_t skip_bytes)
 	return !(((uintptr_t)t->buf + skip_bytes) & (t->a->mem_align_bytes - 1));
 }
 
-static void set_sub(struct aio_transfer *t, enum device_op op, bool direct, uint64_t offset_bytes, uint8_t *buf, size_t len_bytes)
+static void set_sub(struct aio_transfer *t, enum device_op op, bool direct, uint64_t offset_bytes, uint8_t *buf,
+		    size_t len_bytes)
 {
 	t->sub.op = op;
 	t->sub.direct = direct;

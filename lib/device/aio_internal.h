@@ -84,14 +84,14 @@ struct aio_transfer {
 	enum aio_phase phase;
 	uint64_t piece_end;
 	uint64_t lo, hi;		/* bounced: the covering units */
-	uint8_t *bounce;		/* AIO_BOUNCE_BYTES, aligned to AIO_MEM_ALIGN_MAX; set by who drives the transfer */
+	uint8_t *bounce;		/* AIO_BOUNCE_BYTES, page-aligned; set by who drives the transfer */
 	struct aio_sub sub;
 };
 
 enum aio_want { AIO_WANT_IO, AIO_WANT_BOUNCE, AIO_FINISHED };
 
-void aio_transfer_init(struct aio_transfer *t, struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf,
-		       size_t len_bytes);
+void aio_transfer_init(struct aio_transfer *t, struct aio_device *a, enum device_op op, uint64_t offset_bytes,
+		       void *buf, size_t len_bytes);
 /* What to do now: sub, or set bounce and ask again, or nothing more. */
 enum aio_want aio_transfer_next(struct aio_transfer *t);
 /* The result of sub as the system gave it: bytes, or a negative errno.  Returns 0 or what the transfer ends with. */

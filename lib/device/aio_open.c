@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Opening a store: look, open, lock, allocate, and only then choose how its bytes move.  Nothing of an existing store is
- * changed before it is locked.
+ * Opening a store: look, open, lock, allocate, and only then choose how its bytes move.  Nothing of an existing store
+ * is changed before it is locked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,10 @@
 #include "base/bits.h"
 #include "device/aio_internal.h"
 
-/* The tail's descriptor locks the bytes from here on, the main one those before; a newcomer asks for all of them at once. */
+/*
+ * The tail's descriptor locks the bytes from here on, the main one those before; a newcomer asks for all of them at
+ * once.
+ */
 #define LOCK_BORDER ((off_t)1 << 62)
 
 struct opening {
@@ -41,7 +44,8 @@ static int refuse_type(struct opening *o)
 	if (S_ISREG(o->st.st_mode) || S_ISBLK(o->st.st_mode))
 		return 0;
 	if (S_ISDIR(o->st.st_mode))
-		return error_set(o->err, -EISDIR, "%s: is a directory (give the path of a file or block device)", o->path);
+		return error_set(o->err, -EISDIR, "%s: is a directory (give the path of a file or block device)",
+				 o->path);
 	return error_set(o->err, -EINVAL, "%s: is %s (give the path of a file or block device)", o->path, what);
 }
 
@@ -52,18 +56,23 @@ static int open_error(struct opening *o, int error)
 	switch (error) {
 	case ENOENT:
 		if (o->options->create)
-			return error_set(o->err, -ENOENT, "%s: cannot be made: its directory does not exist (make it first)", o->path);
+			return error_set(o->err, -ENOENT,
+					 "%s: cannot be made: its directory does not exist (make it first)", o->path);
 		return error_set(o->err, -ENOENT, "%s: does not exist (check the path)", o->path);
 	case EACCES:
 	case EPERM:
 		return error_set(o->err, -error, "%s: permission denied (%s permission is needed)", o->path, access);
 	case EROFS:
-		return error_set(o->err, -EROFS, "%s: is on a read-only file system or device (open it read-only)", o->path);
+		return error_set(o->err, -EROFS, "%s: is on a read-only file system or device (open it read-only)",
+				 o->path);
 	case EBUSY:
-		return error_set(o->err, -EBUSY, "%s: in use: mounted, or claimed by another process (unmount it, or wait until it "
-				 "has ended)", o->path);
+		return error_set(o->err, -EBUSY,
+				 "%s: in use: mounted, or claimed by another process (unmount it, or wait until it "
+				 "has ended)",
+				 o->path);
 	case ETXTBSY:
-		return error_set(o->err, -ETXTBSY, "%s: is a program or swap file in use (choose another file)", o->path);
+		return error_set(o->err, -ETXTBSY, "%s: is a program or swap file in use (choose another file)",
+				 o->path);
 	default:
 		return error_set(o->err, -error, "%s: cannot be opened: %s (check the path and the store)", o->path,
 				 strerror(error));
@@ -97,7 +106,8 @@ static int open_new(struct opening *o)
 {
 	o->a->fd = open(o->path, open_flags(o) | O_CREAT | O_EXCL, 0600);
 	if (o->a->fd < 0 && errno == EEXIST)
-		return error_set(o->err, -EEXIST, "%s: is a symbolic link to nothing, or was made just now (check the path)", o->path);
+		return error_set(o->err, -EEXIST,
+				 "%s: is a symbolic link to nothing, or was made just now (check the path)", o->path);
 	if (o->a->fd < 0)
 		return open_error(o, errno);
 	o->made = true;
@@ -126,13 +136,14 @@ static int lock_error(struct opening *o, int error)
 	struct flock owner = whole_lock(o);
 
 	if (error != EAGAIN && error != EACCES)
-		return error_set(o->err, -error, "%s: cannot be locked: %s (put it on a file system with locks)", o->path,
-				 strerror(error));
+		return error_set(o->err, -error, "%s: cannot be locked: %s (put it on a file system with locks)",
+				 o->path, strerror(error));
 	/* The owner of an open-file lock has no pid (-1); other programs' POSIX locks do. */
 	if (!fcntl(o->a->fd, F_OFD_GETLK, &owner) && owner.l_type != F_UNLCK && owner.l_pid > 0)
-		return error_set(o->err, -EBUSY, "%s: in use by process %ld (unmount it, or wait until it has ended)", o->path,
-				 (long)owner.l_pid);
-	return error_set(o->err, -EBUSY, "%s: in use by another process (unmount it, or wait until it has ended)", o->path);
+		return error_set(o->err, -EBUSY, "%s: in use by process %ld (unmount it, or wait until it has ended)",
+				 o->path, (long)owner.l_pid);
+	return error_set(o->err, -EBUSY, "%s: in use by another process (unmount it, or wait until it has ended)",
+			 o->path);
 }
 
 static int lock_store(struct opening *o)
@@ -182,8 +193,8 @@ static int allocate(struct opening *o)
 		error = posix_fallocate(o->a->fd, 0, (off_t)size);
 	} while (error == EINTR);
 	if (error)
-		return error_set(o->err, -error, "%s: %llu bytes cannot be allocated: %s (make room, or ask for less)", o->path,
-				 (unsigned long long)size, strerror(error));
+		return error_set(o->err, -error, "%s: %llu bytes cannot be allocated: %s (make room, or ask for less)",
+				 o->path, (unsigned long long)size, strerror(error));
 	return fstat(o->a->fd, &o->st) ? open_error(o, errno) : 0;
 }
 
@@ -204,9 +215,10 @@ static int find_size(struct opening *o)
 static bool is_network_fs(uint64_t type)
 {
 	static const uint32_t types[] = {
-		0x6969 /* nfs */, 0x517B /* smb */, 0xFF534D42 /* cifs */, 0xFE534D42 /* smb2 */, 0x65735546 /* fuse */,
-		0x01021997 /* 9p */, 0x00C36400 /* ceph */, 0x5346414F /* afs */, 0x6B414653 /* kafs */, 0x73757245 /* coda */,
-		0x0BD00BD0 /* lustre */, 0x786F4256 /* vboxsf */, 0x19830326 /* fhgfs */, 0xAAD7AAEA /* panfs */,
+		0x6969 /* nfs */,       0x517B /* smb */,       0xFF534D42 /* cifs */,   0xFE534D42 /* smb2 */,
+		0x65735546 /* fuse */,  0x01021997 /* 9p */,    0x00C36400 /* ceph */,   0x5346414F /* afs */,
+		0x6B414653 /* kafs */,  0x73757245 /* coda */,  0x0BD00BD0 /* lustre */, 0x786F4256 /* vboxsf */,
+		0x19830326 /* fhgfs */, 0xAAD7AAEA /* panfs */,
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
@@ -265,7 +277,8 @@ static bool choose_align(struct aio_device *a)
 	if (!mem_align)
 		mem_align = align;
 	/* Two edges must fit into a bounce buffer, and buffers are aligned to a page. */
-	if (!is_power_of_2(align) || align > AIO_BOUNCE_BYTES / 2 || !is_power_of_2(mem_align) || mem_align > AIO_MEM_ALIGN_MAX)
+	if (!is_power_of_2(align) || align > AIO_BOUNCE_BYTES / 2 || !is_power_of_2(mem_align) ||
+	    mem_align > AIO_MEM_ALIGN_MAX)
 		return false;
 	a->dev.info.align_bytes = align;
 	a->mem_align_bytes = mem_align;
@@ -307,7 +320,10 @@ static int choose_path(struct opening *o)
 	return 0;
 }
 
-/* The tail begins at a border of what the page cache keeps as one: a page, or the file system's block if that is larger. */
+/*
+ * The tail begins at a border of what the page cache keeps as one: a page, or the file system's block if that is
+ * larger.
+ */
 static int open_tail(struct opening *o)
 {
 	struct aio_device *a = o->a;
@@ -337,7 +353,9 @@ static void undo(struct opening *o)
 	struct aio_device *a = o->a;
 	struct stat now;
 
-	/* Only what is ours: another may have opened and locked it first, or another file may have come to that name. */
+	/*
+	 * Only what is ours: another may have opened and locked it first, or another file may have come to that name.
+	 */
 	if (o->made && o->locked && !stat(o->path, &now) && now.st_dev == o->st.st_dev && now.st_ino == o->st.st_ino)
 		unlink(o->path);
 	else if (o->allocated && ftruncate(a->fd, 0))

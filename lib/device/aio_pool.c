@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A bounded pool of threads, one per device that needs it, so that a store which hangs holds up nobody else.  Threads are
- * started as jobs find none idle.
+ * A bounded pool of threads, one per device that needs it, so that a store which hangs holds up nobody else.  Threads
+ * are started as jobs find none idle.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -7,10 +7,11 @@
  * device_flush, device_zero) may block and belong to threads that may: start, stop, commit, fsync, fallocate.
  *
  * Ranges.  Any byte range within the size works, aligned or not; a device whose store wants alignment does
- * read-modify-write of the edges itself.  Therefore the caller keeps this rule (I4): while a queued write is in flight, no
- * other transfer touches any of its bytes *after its range was widened to align_bytes on both sides* - the engine holds
- * exactly that range in the cell.  A transfer ends whole or with an errno: short transfers are continued below this seam,
- * no progress (also: the file has shrunk) is -EIO.  The size of a store never changes by a transfer, not even for a moment.
+ * read-modify-write of the edges itself.  Therefore the caller keeps this rule (I4): while a queued write is in flight,
+ * no other transfer touches any of its bytes *after its range was widened to align_bytes on both sides* - the engine
+ * holds exactly that range in the cell.  A transfer ends whole or with an errno: short transfers are continued below
+ * this seam, no progress (also: the file has shrunk) is -EIO.  The size of a store never changes by a transfer, not
+ * even for a moment.
  *
  * Errors: 0 or a negative errno.  After: the block layer's bio, reduced to what the engine needs.
  */
@@ -58,7 +59,7 @@ struct device_io {
 /* Constant facts of an open device. */
 struct device_info {
 	uint64_t size_bytes;
-	uint32_t align_bytes;		/* a power of two, 1 to 4096 (larger only if the store insists): writes are widened to it */
+	uint32_t align_bytes;		/* a power of two, 1 to 4096 (32 KiB if the store insists), see Ranges */
 	bool read_only;
 	bool fast;			/* answers at memory speed: one loop is enough */
 	bool is_block;			/* a block device */
@@ -140,9 +141,9 @@ void device_close(struct device *dev);	/* NULL is allowed */
  * max_in_flight is how many transfers the system is given at once; what is submitted beyond it waits inside the devices
  * and never fails.
  *
- * Waiting.  The fd tells of what happened elsewhere (the kernel, another thread).  What ended already at submit or kick - a
- * device in memory - does not touch it, to save a system call: so wait only when the last reap came after the last kick
- * and returned 0.  done() may submit; that is kicked by the next kick.
+ * Waiting.  The fd tells of what happened elsewhere (the kernel, another thread).  What ended already at submit or kick
+ * - a device in memory - does not touch it, to save a system call: so wait only when the last reap came after the last
+ * kick and returned 0.  done() may submit; that is kicked by the next kick.
  *
  * device_queue_in_flight() counts what was submitted and not yet answered, also what a wrapping device submitted to its
  * inner one.
@@ -152,15 +153,15 @@ void device_queue_close(struct device_queue *q);		/* nothing in flight */
 int device_queue_attach(struct device_queue *q, struct device *dev);	/* -ENOMEM, -EAGAIN: no thread to be had */
 int device_queue_kick(struct device_queue *q);			/* submit all that was queued; returns how many */
 int device_queue_reap(struct device_queue *q);			/* call done() of all that finished; returns how many */
-int device_queue_fd(const struct device_queue *q);		/* an eventfd: readable when reap has work, or after wake */
+int device_queue_fd(const struct device_queue *q);		/* an eventfd: readable as said above, or after wake */
 void device_queue_wake(struct device_queue *q);			/* make the fd readable.  Any thread */
-void device_queue_drain_fd(struct device_queue *q);		/* make it unreadable; call before the reap that follows a wait */
+void device_queue_drain_fd(struct device_queue *q);		/* make it unreadable; before the reap after a wait */
 unsigned device_queue_in_flight(const struct device_queue *q);
 unsigned device_queue_max_in_flight(const struct device_queue *q);
 
 /*
- * For device implementations.  A source is one kind of asynchrony (an AIO context, a thread pool's return list, a stepped
- * memory device) hung into a queue; devices of one kind share the source of a queue.
+ * For device implementations.  A source is one kind of asynchrony (an AIO context, a thread pool's return list, a
+ * stepped memory device) hung into a queue; devices of one kind share the source of a queue.
  */
 struct device_queue_source {
 	const struct device_queue_source_ops *ops;

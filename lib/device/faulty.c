@@ -2,8 +2,8 @@
 /*
  * The faulty device: the range rule, verdicts, synchronous calls, rules, open and close.
  *
- * Every operation: enter its range (asserting the range rule) - judge by the rules - wait if told to - apply what the verdict
- * lets through - leave the range - answer.
+ * Every operation: enter its range (asserting the range rule) - judge by the rules - wait if told to - apply what the
+ * verdict lets through - leave the range - answer.
  */
 #include "device/faulty.h"
 
@@ -30,7 +30,8 @@ struct faulty *faulty_of(struct device *dev)
 /*
  * ------------------------------------------------------------------ the range rule
  */
-void faulty_range_enter_locked(struct faulty *f, struct faulty_range *r, bool write, uint64_t offset_bytes, uint64_t len_bytes)
+void faulty_range_enter_locked(struct faulty *f, struct faulty_range *r, bool write, uint64_t offset_bytes,
+			       uint64_t len_bytes)
 {
 	uint32_t align = f->dev.info.align_bytes;
 	bool ranges_in_flight_overlap = false;
@@ -111,8 +112,8 @@ static void sync_wait_locked(struct faulty *f, const struct faulty_verdict *v)
 }
 
 /* range NULL for a flush.  Returns -EIO when the power is off. */
-static int sync_begin(struct faulty *f, enum faulty_kind kind, uint64_t offset_bytes, uint64_t len_bytes, uint64_t *counter,
-		      struct faulty_range *range, struct faulty_verdict *v)
+static int sync_begin(struct faulty *f, enum faulty_kind kind, uint64_t offset_bytes, uint64_t len_bytes,
+		      uint64_t *counter, struct faulty_range *range, struct faulty_verdict *v)
 {
 	int error;
 

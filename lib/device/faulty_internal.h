@@ -4,9 +4,9 @@
  * transfers, stepping), faulty_rules.c (matching and parsing rules), faulty_power.c (the volatile write cache),
  * faulty_timer.c (delays).
  *
- * Locking: faulty.lock protects everything in struct faulty that is not constant; it is never held across I/O, a callback
- * or a wait other than its own conditions.  faulty_source.lock protects the list that other threads feed.  Order:
- * faulty.lock, then faulty_source.lock.
+ * Locking: faulty.lock protects everything in struct faulty that is not constant; it is never held across I/O, a
+ * callback or a wait other than its own conditions.  faulty_source.lock protects the list that other threads feed.
+ * Order: faulty.lock, then faulty_source.lock.
  */
 #ifndef CWT_DEVICE_FAULTY_INTERNAL_H
 #define CWT_DEVICE_FAULTY_INTERNAL_H
@@ -109,19 +109,25 @@ struct faulty {
 
 /* faulty.c */
 struct faulty *faulty_of(struct device *dev);		/* asserts that it is one */
-void faulty_range_enter_locked(struct faulty *f, struct faulty_range *r, bool write, uint64_t offset_bytes, uint64_t len_bytes);
+void faulty_range_enter_locked(struct faulty *f, struct faulty_range *r, bool write, uint64_t offset_bytes,
+			       uint64_t len_bytes);
 bool faulty_verdict_fails(const struct faulty_verdict *v);
 uint64_t faulty_verdict_bytes(const struct faulty_verdict *v, uint64_t len_bytes);	/* how many take effect */
 /* Apply what the verdict lets through, blocking; returns the answer. */
-int faulty_move_bytes(struct faulty *f, const struct faulty_verdict *v, enum device_op op, uint64_t offset_bytes, void *buf,
-		      uint64_t len_bytes, struct faulty_write **write);
+int faulty_move_bytes(struct faulty *f, const struct faulty_verdict *v, enum device_op op, uint64_t offset_bytes,
+		      void *buf, uint64_t len_bytes, struct faulty_write **write);
 void faulty_spoil_failed_read(enum device_op op, int error, void *buf, uint64_t len_bytes);
 
 /* faulty_rules.c; lock held. */
-struct faulty_verdict faulty_judge_locked(struct faulty *f, enum faulty_kind kind, uint64_t offset_bytes, uint64_t len_bytes);
+struct faulty_verdict faulty_judge_locked(struct faulty *f, enum faulty_kind kind, uint64_t offset_bytes,
+					  uint64_t len_bytes);
 
-/* faulty_power.c: apply to the inner device, and log it where writes are volatile.  Not locked.  *out: the entry or NULL. */
-int faulty_apply_write(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes, struct faulty_write **out);
+/*
+ * faulty_power.c: apply to the inner device, and log it where writes are volatile.  Not locked.  *out: the entry or
+ * NULL.
+ */
+int faulty_apply_write(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes,
+		       struct faulty_write **out);
 int faulty_apply_zero(struct faulty *f, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes,
 		      struct faulty_write **out);
 void faulty_write_completed_locked(struct faulty *f, struct faulty_write *w);

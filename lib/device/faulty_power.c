@@ -2,12 +2,12 @@
 /*
  * The volatile write cache.
  *
- * Writes take effect on the inner device at once, so that reads see them, and each leaves an entry with the bytes before and
- * after it.  A flush forgets the entries that it covers.  A power cut undoes all entries, newest first - now the device is as of
- * the last flush - and applies anew, oldest first, what each one's fate lets through.
+ * Writes take effect on the inner device at once, so that reads see them, and each leaves an entry with the bytes
+ * before and after it.  A flush forgets the entries that it covers.  A power cut undoes all entries, newest first - now
+ * the device is as of the last flush - and applies anew, oldest first, what each one's fate lets through.
  *
- * Forgetting an entry is always sound: entries that overlap it and are older were completed before it began (the range rule),
- * so a flush that covers it covers them.
+ * Forgetting an entry is always sound: entries that overlap it and are older were completed before it began (the range
+ * rule), so a flush that covers it covers them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +27,8 @@ static void entry_forget_locked(struct faulty *f, struct faulty_write *w)
 }
 
 /* buf NULL: zeros. */
-static struct faulty_write *entry_new(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes, int *error)
+static struct faulty_write *entry_new(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes,
+				      int *error)
 {
 	struct faulty_write *w = malloc(sizeof(*w) + 2 * len_bytes);
 
@@ -51,8 +52,8 @@ static struct faulty_write *entry_new(struct faulty *f, uint64_t offset_bytes, c
 }
 
 /*
- * The bound of the log: beyond it the oldest completed writes reach the disk by themselves, as they may on a real one.  Those
- * in front only, in order: an older entry that stays would undo a younger one that is gone.
+ * The bound of the log: beyond it the oldest completed writes reach the disk by themselves, as they may on a real one.
+ * Those in front only, in order: an older entry that stays would undo a younger one that is gone.
  */
 static void log_add_locked(struct faulty *f, struct faulty_write *w)
 {
@@ -68,7 +69,8 @@ static void log_add_locked(struct faulty *f, struct faulty_write *w)
 	}
 }
 
-static int apply_logged(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes, struct faulty_write **out)
+static int apply_logged(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes,
+			struct faulty_write **out)
 {
 	int error;
 	struct faulty_write *w = entry_new(f, offset_bytes, buf, len_bytes, &error);
@@ -83,7 +85,8 @@ static int apply_logged(struct faulty *f, uint64_t offset_bytes, const void *buf
 	return error;
 }
 
-int faulty_apply_write(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes, struct faulty_write **out)
+int faulty_apply_write(struct faulty *f, uint64_t offset_bytes, const void *buf, uint64_t len_bytes,
+		       struct faulty_write **out)
 {
 	*out = NULL;
 	if (!len_bytes)

@@ -80,8 +80,9 @@ static bool transfer_may_run(struct faulty_transfer *t)
 static void transfer_run_sync(struct faulty_transfer *t)
 {
 	struct device_io *io = t->io;
+	int error = faulty_move_bytes(t->f, &t->verdict, io->op, io->offset_bytes, io->buf, io->len_bytes, &t->write);
 
-	transfer_finish(t, faulty_move_bytes(t->f, &t->verdict, io->op, io->offset_bytes, io->buf, io->len_bytes, &t->write));
+	transfer_finish(t, error);
 }
 
 /* Not stepped: let it go to the inner device, as far as the verdict lets it.  Queue's thread. */
@@ -108,7 +109,8 @@ static void transfer_start(struct faulty_transfer *t)
 
 static struct faulty_verdict judge_transfer_locked(struct faulty *f, const struct device_io *io)
 {
-	return faulty_judge_locked(f, io->op == DEVICE_WRITE ? FAULTY_WRITE : FAULTY_READ, io->offset_bytes, io->len_bytes);
+	return faulty_judge_locked(f, io->op == DEVICE_WRITE ? FAULTY_WRITE : FAULTY_READ, io->offset_bytes,
+				   io->len_bytes);
 }
 
 void faulty_submit(struct device *dev, struct device_queue *q, struct device_io *io)

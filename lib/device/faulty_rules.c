@@ -7,7 +7,8 @@
 #include "base/bits.h"
 #include "device/faulty_internal.h"
 
-static bool rule_matches(const struct faulty_rule *rule, enum faulty_kind kind, uint64_t offset_bytes, uint64_t len_bytes)
+static bool rule_matches(const struct faulty_rule *rule, enum faulty_kind kind, uint64_t offset_bytes,
+			 uint64_t len_bytes)
 {
 	if (!(rule->kinds & kind))
 		return false;
@@ -16,8 +17,9 @@ static bool rule_matches(const struct faulty_rule *rule, enum faulty_kind kind, 
 	return offset_bytes < rule->offset_bytes + rule->len_bytes && rule->offset_bytes < offset_bytes + len_bytes;
 }
 
-/* The first rule that matches and is due applies; a rule that still skips counts the match and lets the next one look. */
-struct faulty_verdict faulty_judge_locked(struct faulty *f, enum faulty_kind kind, uint64_t offset_bytes, uint64_t len_bytes)
+/* The first rule that matches and is due applies; one that still skips counts the match and lets the next one look. */
+struct faulty_verdict faulty_judge_locked(struct faulty *f, enum faulty_kind kind, uint64_t offset_bytes,
+					  uint64_t len_bytes)
 {
 	struct faulty_verdict verdict = { 0 };
 
@@ -62,7 +64,8 @@ static int parse_kinds(const char *word, unsigned *kinds, struct cwt_error *err)
 
 	*kinds = 0;
 	if (strlen(word) >= sizeof(copy))
-		return error_set(err, -EINVAL, "fault '%.64s': unknown operation (read, write, flush, zero, any)", word);
+		return error_set(err, -EINVAL, "fault '%.64s': unknown operation (read, write, flush, zero, any)",
+				 word);
 	strcpy(copy, word);
 	for (char *name = strtok_r(copy, "+", &save); name; name = strtok_r(NULL, "+", &save)) {
 		unsigned i = 0;
@@ -70,7 +73,8 @@ static int parse_kinds(const char *word, unsigned *kinds, struct cwt_error *err)
 		while (i < ARRAY_SIZE(kind_names) && strcmp(name, kind_names[i].name))
 			i++;
 		if (i == ARRAY_SIZE(kind_names))
-			return error_set(err, -EINVAL, "fault operation '%s': unknown (read, write, flush, zero, any)", name);
+			return error_set(err, -EINVAL, "fault operation '%s': unknown (read, write, flush, zero, any)",
+					 name);
 		*kinds |= kind_names[i].kinds;
 	}
 	return *kinds ? 0 : error_set(err, -EINVAL, "fault: no operation given (read, write, flush, zero, any)");
@@ -120,8 +124,10 @@ static int parse_word(char *word, struct faulty_rule *rule, struct effect_words 
 			     !strcmp(word, "partway") ? &said->partway : NULL;
 
 		if (!flag)
-			return error_set(err, -EINVAL, "fault: '%s': unknown (error=, after, partway, delay=, hold, skip=, times=, "
-					 "offset=, len=)", word);
+			return error_set(err, -EINVAL,
+					 "fault: '%s': unknown (error=, after, partway, delay=, hold, skip=, times=, "
+					 "offset=, len=)",
+					 word);
 		*flag = true;
 		return 0;
 	}
@@ -139,22 +145,27 @@ static int parse_word(char *word, struct faulty_rule *rule, struct effect_words 
 	if (!strcmp(word, "times"))
 		return parse_number(word, value, false, &rule->times, err);
 	if (strcmp(word, "delay"))
-		return error_set(err, -EINVAL, "fault: '%s=': unknown (error=, after, partway, delay=, hold, skip=, times=, "
-				 "offset=, len=)", word);
+		return error_set(err, -EINVAL,
+				 "fault: '%s=': unknown (error=, after, partway, delay=, hold, skip=, times=, "
+				 "offset=, len=)",
+				 word);
 	ret = parse_number(word, value, false, &n, err);
 	if (!ret && n > UINT32_MAX)
-		ret = error_set(err, -EINVAL, "fault: delay=%s: too long (milliseconds, at most %u)", value, UINT32_MAX);
+		ret = error_set(err, -EINVAL, "fault: delay=%s: too long (milliseconds, at most %u)", value,
+				UINT32_MAX);
 	rule->delay_ms = (uint32_t)n;
 	said->delay = true;
 	return ret;
 }
 
-static int choose_effect(const char *text, struct faulty_rule *rule, const struct effect_words *said, struct cwt_error *err)
+static int choose_effect(const char *text, struct faulty_rule *rule, const struct effect_words *said,
+			 struct cwt_error *err)
 {
 	if (said->error + said->delay + said->hold != 1)
 		return error_set(err, -EINVAL, "fault '%s': exactly one of error=, delay= and hold is needed", text);
 	if ((said->after || said->partway) && (!said->error || (said->after && said->partway)))
-		return error_set(err, -EINVAL, "fault '%s': 'after' or 'partway' goes with error=, and only one of them", text);
+		return error_set(err, -EINVAL,
+				 "fault '%s': 'after' or 'partway' goes with error=, and only one of them", text);
 	if (rule->offset_bytes && !rule->len_bytes)
 		return error_set(err, -EINVAL, "fault '%s': offset= needs len=", text);
 	if (rule->offset_bytes + rule->len_bytes < rule->offset_bytes)

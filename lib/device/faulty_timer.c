@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Delays of queued transfers: one thread per device, started with the first rule that delays, so that no queue ever waits. */
+/*
+ * Delays of queued transfers: one thread per device, started with the first rule that delays, so that no queue ever
+ * waits.
+ */
 #include <errno.h>
 #include <time.h>
 

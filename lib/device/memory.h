@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A device in memory, for tests and for the engine's bench.  New bytes are garbage derived from the seed, not zeros, so that a
- * read of what was never written shows.  Queued transfers take effect at submit and complete at the next reap, in submit order;
- * for any other order wrap it in a stepped faulty device.
+ * A device in memory, for tests and for the engine's bench.  New bytes are garbage derived from the seed, not zeros, so
+ * that a read of what was never written shows.  Queued transfers take effect at submit and complete at the next reap,
+ * in submit order; for any other order wrap it in a stepped faulty device.
  *
- * Identity: each device has its own ino; mtime and ctime advance with every write and zero (not with changes made through
- * memory_device_bytes()).
+ * Identity: each device has its own ino; mtime and ctime advance with every write and zero (not with changes made
+ * through memory_device_bytes()).
  *
  * Locking: rw, zero and queued transfers may come from several threads; a short lock covers each memcpy.
  */

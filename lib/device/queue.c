@@ -3,8 +3,8 @@
  * The queue of one loop thread: an eventfd, the sources of the devices attached to it, and the transfers that ended at
  * submit or kick and wait for the next reap.
  *
- * Locking: none.  All but device_queue_wake() belongs to the owning thread; sources that other threads feed have locks of
- * their own and call device_queue_wake().
+ * Locking: none.  All but device_queue_wake() belongs to the owning thread; sources that other threads feed have locks
+ * of their own and call device_queue_wake().
  */
 #include "device/device.h"
 
@@ -87,7 +87,9 @@ int device_queue_reap(struct device_queue *q)
 		if (s->ops->reap)
 			nr += s->ops->reap(s);
 	}
-	/* Only what had ended by now: a done() that submits to a device of memory speed must not keep us here for ever. */
+	/*
+	 * Only what had ended by now: a done() that submits to a device of memory speed must not keep us here for ever.
+	 */
 	list_init(&finished);
 	list_splice_tail(&finished, &q->finished);
 	while ((node = list_pop(&finished))) {

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "device-rig.h"
@@ -27,9 +26,20 @@ static struct device *make_memory(uint64_t size_bytes, uint32_t align_bytes, boo
 	return dev;
 }
 
-static struct device *make_memory_1(uint64_t size_bytes, bool read_only) { return make_memory(size_bytes, 1, read_only); }
-static struct device *make_memory_512(uint64_t size_bytes, bool read_only) { return make_memory(size_bytes, 512, read_only); }
-static struct device *make_memory_4k(uint64_t size_bytes, bool read_only) { return make_memory(size_bytes, 4096, read_only); }
+static struct device *make_memory_1(uint64_t size_bytes, bool read_only)
+{
+	return make_memory(size_bytes, 1, read_only);
+}
+
+static struct device *make_memory_512(uint64_t size_bytes, bool read_only)
+{
+	return make_memory(size_bytes, 512, read_only);
+}
+
+static struct device *make_memory_4k(uint64_t size_bytes, bool read_only)
+{
+	return make_memory(size_bytes, 4096, read_only);
+}
 
 static struct device *open_aio(const char *path, const struct aio_options *options)
 {
@@ -41,15 +51,10 @@ static struct device *open_aio(const char *path, const struct aio_options *optio
 	return dev;
 }
 
-static bool is_memory_dir(const char *dir)
-{
-	struct statfs fs;
-
-	ck_assert_int_eq(statfs(dir, &fs), 0);
-	return fs.f_type == 0x01021994 || (uint32_t)fs.f_type == 0x858458F6;
-}
-
-/* Which path the open chose is part of the test: on a disk a silent fall-back to threads would hide the rest of the suite. */
+/*
+ * Which path the open chose is part of the test: on a disk a silent fall-back to threads would hide the rest of the
+ * suite.
+ */
 static struct device *make_aio_direct(uint64_t size_bytes, bool read_only)
 {
 	const char *file = make_test_file(test_disk_dir(), size_bytes, 11);
@@ -57,7 +62,7 @@ static struct device *make_aio_direct(uint64_t size_bytes, bool read_only)
 
 	if (strcmp(aio_device_path_name(dev), "direct")) {
 		fprintf(stderr, "in %s the path is %s, not direct\n", test_disk_dir(), aio_device_path_name(dev));
-		if (!is_memory_dir(test_disk_dir()))
+		if (!dir_is_in_memory(test_disk_dir()))
 			skip_because("O_DIRECT in $TMPDIR or /var/tmp");
 	}
 	return dev;
@@ -67,7 +72,7 @@ static struct device *make_aio_memory(uint64_t size_bytes, bool read_only)
 {
 	struct device *dev;
 
-	if (!is_memory_dir("/dev/shm")) {
+	if (!dir_is_in_memory("/dev/shm")) {
 		skip_because("a tmpfs on /dev/shm");
 		return NULL;
 	}
@@ -88,7 +93,10 @@ static struct device *make_pool(uint64_t size_bytes, bool read_only, unsigned nr
 }
 
 static struct device *make_aio_pool(uint64_t size_bytes, bool read_only) { return make_pool(size_bytes, read_only, 0); }
-static struct device *make_aio_pool_of_1(uint64_t size_bytes, bool read_only) { return make_pool(size_bytes, read_only, 1); }
+static struct device *make_aio_pool_of_1(uint64_t size_bytes, bool read_only)
+{
+	return make_pool(size_bytes, read_only, 1);
+}
 
 /* A loop device over a file of ours, detached by the kernel when its last user has closed it.  NULL: none to be had. */
 static const char *make_loop(uint64_t size_bytes, uint32_t sector_bytes)
@@ -97,7 +105,8 @@ static const char *make_loop(uint64_t size_bytes, uint32_t sector_bytes)
 	struct loop_config config = { .block_size = sector_bytes, .info.lo_flags = LO_FLAGS_AUTOCLEAR };
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), n, fd = -1;
 
-	config.fd = (uint32_t)open(make_test_file(test_disk_dir(), size_bytes & ~(sector_bytes - 1ull), 11), O_RDWR | O_CLOEXEC);
+	config.fd = (uint32_t)open(make_test_file(test_disk_dir(), size_bytes & ~(sector_bytes - 1ull), 11),
+				   O_RDWR | O_CLOEXEC);
 	for (unsigned tries = 0; control >= 0 && fd < 0 && tries < 20; tries++) {
 		n = ioctl(control, LOOP_CTL_GET_FREE);
 		snprintf(name, sizeof(name), "/dev/loop%d", n);
@@ -134,8 +143,15 @@ static struct device *make_block(uint64_t size_bytes, bool read_only, uint32_t s
 	return dev;
 }
 
-static struct device *make_block_512(uint64_t size_bytes, bool read_only) { return make_block(size_bytes, read_only, 512); }
-static struct device *make_block_4k(uint64_t size_bytes, bool read_only) { return make_block(size_bytes, read_only, 4096); }
+static struct device *make_block_512(uint64_t size_bytes, bool read_only)
+{
+	return make_block(size_bytes, read_only, 512);
+}
+
+static struct device *make_block_4k(uint64_t size_bytes, bool read_only)
+{
+	return make_block(size_bytes, read_only, 4096);
+}
 
 static struct device *wrap_faulty(struct device *inner, bool volatile_writes)
 {

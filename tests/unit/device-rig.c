@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,14 @@ bool skip_because(const char *why)
 	ck_assert_msg(!ci || strcmp(ci, "true"), "missing under CI=true: %s", why);
 	fprintf(stderr, "skipped: %s\n", why);
 	return true;
+}
+
+bool dir_is_in_memory(const char *dir)
+{
+	struct statfs fs;
+
+	ck_assert_int_eq(statfs(dir, &fs), 0);
+	return fs.f_type == 0x01021994 || (uint32_t)fs.f_type == 0x858458F6;
 }
 
 const char *test_disk_dir(void)

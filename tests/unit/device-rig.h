@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the device tests share: makers of every kind of device, and a rig of one device with one queue and a shadow copy of
- * what it should hold.  All helpers fail the running Check test on trouble.
+ * What the device tests share: makers of every kind of device, and a rig of one device with one queue and a shadow copy
+ * of what it should hold.  All helpers fail the running Check test on trouble.
  */
 #ifndef TESTS_UNIT_DEVICE_RIG_H
 #define TESTS_UNIT_DEVICE_RIG_H
@@ -48,6 +48,7 @@ void fill_pattern(void *buf, size_t len_bytes, uint64_t seed);
 /* A new file name in $TMPDIR or /var/tmp (disk) or in /dev/shm; removed at exit or by remove_test_files(). */
 const char *test_file_name(const char *dir);
 const char *test_disk_dir(void);
+bool dir_is_in_memory(const char *dir);		/* tmpfs or ramfs */
 void remove_test_files(void);
 /* Make a file of this size with this pattern. */
 const char *make_test_file(const char *dir, uint64_t size_bytes, uint64_t seed);
