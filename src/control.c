@@ -71,18 +71,17 @@ void control_release(struct fuse_file_info *fi)
 	g_free(handle);
 }
 
+/* The answer is the last thing: after it the handle may be released, on another thread, and its lock with it. */
 void control_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct handle *handle = handle_of(fi);
-	size_t len;
+	char *part;
 
 	pthread_mutex_lock(&handle->lock);
-	len = strlen(handle->text);
-	if ((uint64_t)offset >= len)
-		fuse_reply_buf(req, NULL, 0);
-	else
-		fuse_reply_buf(req, handle->text + offset, MIN(size, len - (size_t)offset));
+	part = (uint64_t)offset < strlen(handle->text) ? g_strndup(handle->text + offset, size) : NULL;
 	pthread_mutex_unlock(&handle->lock);
+	fuse_reply_buf(req, part, part ? strlen(part) : 0);
+	g_free(part);
 }
 
 /* Message context.  The handle lives until the answer: the kernel holds the file meanwhile. */

@@ -175,6 +175,11 @@ detach() {
 	fail "$* fails: $(tail -n 1 "$log")"
 }
 
+# Its number may be another process's by the time of the cleanup.
+forget_daemon() {
+	sed -i "/^$daemon\$/d" "$tmp/daemons"
+}
+
 # stop_cachewtfs [fusermount3 | umount | TERM | INT]: the daemon ends, with status 0.
 stop_cachewtfs() {
 	local how=${1:-fusermount3} status=0
@@ -185,6 +190,7 @@ stop_cachewtfs() {
 	esac
 	wait_gone "$daemon"
 	wait "$daemon" || status=$?
+	forget_daemon
 	[ $status -eq 0 ] || fail "after $how cachewtfs ended with status $status"
 	if mountpoint -q "$mnt"; then fail "after $how it is still mounted"; fi
 }
@@ -193,6 +199,7 @@ kill_cachewtfs() {
 	kill -9 "$daemon"
 	wait_gone "$daemon"
 	wait "$daemon" 2>/dev/null || true
+	forget_daemon
 }
 
 # ------------------------------------------------------------------ what must hold
