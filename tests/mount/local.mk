@@ -10,6 +10,7 @@ MOUNT_TESTS = \
 	tests/mount/test-block-device-origin.sh \
 	tests/mount/test-clean-unmount.sh \
 	tests/mount/test-daemon.sh \
+	tests/mount/test-damaged-metadata.sh \
 	tests/mount/test-dead-mount-is-replaced.sh \
 	tests/mount/test-default-paths.sh \
 	tests/mount/test-ext4-on-loop.sh \
