@@ -52,6 +52,7 @@ static void choose_options(struct config *c, struct random *r)
 	c->policy = policies[random_below(r, ARRAY_SIZE(policies))];
 	c->commit_interval_ms = intervals[random_below(r, ARRAY_SIZE(intervals))];
 	c->warm_after_power = one_in(r, 2);
+	c->region_blocks = 1u << random_below(r, 4);
 }
 
 static void choose_workload(struct config *c, struct random *r)
@@ -95,9 +96,9 @@ void config_print(const struct config *c)
 	static const char *const aligns[] = { "blocks", "sectors", "bytes" };
 
 	printf("seed %llu: origin %u bytes (align %u), %u cblocks of %u (align %u), %s, %s, commit every %u ms, %u loops, "
-	       "warm after %s; %u events, %u requests at most, of %s, %u hot blocks; off:",
+	       "warm after %s (regions of %u blocks); %u events, %u requests at most, of %s, %u hot blocks; off:",
 	       (unsigned long long)c->seed, c->origin_size, c->origin_align, c->nr_cblocks, c->block_size, c->cache_align,
-	       modes[c->mode], c->policy, c->commit_interval_ms, c->nr_loops, c->warm_after_power ? "power" : "kill",
+	       modes[c->mode], c->policy, c->commit_interval_ms, c->nr_loops, c->warm_after_power ? "power" : "kill", c->region_blocks,
 	       c->nr_events, c->max_requests, aligns[c->align], c->hot_blocks);
 	for (unsigned k = 0; k < SIM_NR_KINDS; k++)
 		if (!config_has(c, k))

@@ -30,12 +30,14 @@
 	K(METADATA_FAULT, "metadata-fault", 3, 2) \
 	K(LOSS, "loss", 3, 2)			/* a flush of the origin or cache fails and takes data with it */ \
 	K(CLEAR, "clear", 8, 6)			/* faults end */ \
-	K(KILL, "kill", 5, 2) \
-	K(POWER, "power", 5, 2) \
-	K(LAST, "last", 5, 3)			/* an operation to come is the last one: kill or power cut in a blocking call */ \
-	K(RESTART, "restart", 5, 3)		/* orderly */ \
+	K(KILL, "kill", 5, 1) \
+	K(POWER, "power", 5, 1) \
+	K(LAST, "last", 5, 2)			/* an operation to come is the last one: kill or power cut in a blocking call */ \
+	K(RESTART, "restart", 5, 1)		/* orderly */ \
 	K(RESET, "reset", 2, 0)			/* with --reset */ \
-	K(READ_ONLY, "read-only", 1, 0)		/* a start that may not write the origin */ \
+	K(MODE, "mode", 2, 0)			/* a start in another mode */ \
+	K(ROT, "rot", 2, 0)			/* a page of mappings or region marks is spoilt while nobody looks */ \
+	K(READ_ONLY, "read-only", 2, 0)		/* a start that may not write the origin */ \
 	K(BEHIND, "behind", 2, 0)		/* the origin is changed while it is not mounted */ \
 	K(RECOVERY, "recovery", 4, 0)		/* crashes during a start */
 
@@ -59,6 +61,7 @@ struct config {
 	const char *policy;
 	uint32_t commit_interval_ms;
 	bool warm_after_power;
+	unsigned region_blocks;		/* a region mark stands for this many, a power of two */
 
 	unsigned nr_events, max_requests;
 	enum sim_align align;		/* of the workload */

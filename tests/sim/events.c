@@ -155,5 +155,5 @@ void event_happen(struct world *w, unsigned event)
 	coverage.events++;
 	happenings[kind](w);
 	if (!world_bury(w))
-		world_check_mappings(w);
+		world_look(w);
 }

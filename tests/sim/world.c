@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "metadata/format.h"
 #include "workload.h"
 
 #define STARTS_MAX 12u			/* crashes in a row during a start */
@@ -18,7 +19,7 @@ struct coverage coverage;
 /*
  * ------------------------------------------------------------------ checks
  */
-void world_check_mappings(struct world *w)
+static void check_mappings(struct world *w)
 {
 	const uint8_t *origin = disks_bytes(&w->disks, ORIGIN), *cache = disks_bytes(&w->disks, CACHE);
 	struct cwt *e = w->e;
@@ -37,6 +38,49 @@ void world_check_mappings(struct world *w)
 		while (a[at] == b[at])
 			at++;
 		sim_fail(w, "block %u is stale in cblock %u, from its byte %u on (origin %02x, cache %02x)", o.v, i, at, a[at], b[at]);
+	}
+}
+
+/* Warmth: what was in memory and committed at one moment, and has been in memory ever since. */
+static void note_kept(struct world *w)
+{
+	struct cwt *e = w->e;
+	bool committed = e->commit.step == COMMIT_IDLE && !e->commit.nr_dirty && !e->commit.dead;
+
+	for (uint32_t i = 0; i < e->nr_cblocks; i++) {
+		const struct cblock_info *cb = map_cb(&e->map, CBLOCK(i));
+
+		if (cb->state != CB_MAPPED || (!committed && cb->oblock != w->kept[i]))
+			w->kept[i] = BLOCK_NONE;
+		else if (committed)
+			w->kept[i] = cb->oblock;
+	}
+}
+
+void world_look(struct world *w)
+{
+	check_mappings(w);
+	note_kept(w);
+}
+
+/* What a kill at this moment must leave: of these, all without a busy mark.  Late clears are late: then nothing is asked for. */
+static void must_keep(struct world *w, uint32_t *kept)
+{
+	struct cwt *e = w->e;
+	bool visible = !e->marks.nr_stale && !marks_urgent(&e->marks);
+
+	for (uint32_t i = 0; i < e->nr_cblocks; i++)
+		kept[i] = visible && !marks_test(&e->marks, CBLOCK(i)) ? w->kept[i] : BLOCK_NONE;
+}
+
+static void check_kept(struct world *w, const uint32_t *kept)
+{
+	for (uint32_t i = 0; i < w->e->nr_cblocks; i++) {
+		const struct cblock_info *cb = map_cb(&w->e->map, CBLOCK(i));
+
+		if (kept[i] != BLOCK_NONE && (cb->state != CB_MAPPED || cb->oblock != kept[i]))
+			sim_fail(w, "a kill has lost block %u in cblock %u, which was committed and not busy: %s", kept[i], i,
+				 cwt_start_reason(w->e));
 	}
 }
 
@@ -61,7 +105,7 @@ static void check_at_rest(struct world *w)
 		sim_fail(w, "the books do not balance: %" PRIu64 " + %" PRIu64 " + %" PRIu64 " + %" PRIu64 " + %" PRIu64 " of %"
 			 PRIu64, status.read_hits, status.read_misses, status.write_hits, status.write_misses, status.bypassed,
 			 status.block_requests);
-	world_check_mappings(w);
+	world_look(w);
 	if (!oracle_rest(&w->oracle, disks_bytes(&w->disks, ORIGIN)))
 		sim_fail(w, "the origin at rest: %s", w->oracle.why);
 }
@@ -107,12 +151,47 @@ static void abandon(struct world *w)
 	memset(w->loop, 0, sizeof(w->loop));
 }
 
-void world_crash(struct world *w, bool power)
+/* A page of the metadata that a checksum guards is spoilt: what cannot be known is dropped. */
+static void rot(struct world *w)
+{
+	struct disks *d = &w->disks;
+	uint8_t *bytes = disks_bytes(d, METADATA);
+	const struct region *region;
+	struct superblock sb;
+	uint64_t at;
+
+	if (superblock_decode(bytes, 0, &sb) != PAGE_OK)
+		return;
+	region = superblock_region(&sb, one_in(&d->random, 4) ? REGION_REGION_MARKS : REGION_MAPPING);
+	at = region->offset_bytes + random_below(&d->random, region->len_bytes);
+	sim_note(w, "byte %" PRIu64 " of the metadata rots", at);
+	bytes[at] ^= 0x40;
+	coverage.rotten++;
+}
+
+static void crash(struct world *w, bool power)
 {
 	sim_note(w, power ? "POWER CUT" : "KILL");
 	abandon(w);
 	after_death(w, power);
+}
+
+void world_crash(struct world *w, bool power)
+{
+	uint64_t cuts = coverage.recoveries_cut;
+	uint32_t kept[SIM_CBLOCKS_MAX];
+	bool ask = !power && !w->disks.dead;
+
+	must_keep(w, kept);
+	crash(w, power);
+	if (config_has(&w->c, SIM_ROT) && one_in(&w->disks.random, 3)) {
+		rot(w);
+		ask = false;
+	}
 	world_start(w, false);
+	if (ask && cuts == coverage.recoveries_cut)
+		check_kept(w, kept);
+	*(power ? &coverage.kept_after_power : &coverage.kept_after_kill) += w->e->map.nr_mapped;
 }
 
 bool world_bury(struct world *w)
@@ -141,9 +220,16 @@ static void flush_failed(void *ctx, enum disk store, bool lost)
 		oracle_flush_lost(&w->oracle);
 }
 
+static enum cwt_mode choose_mode(struct world *w)
+{
+	static const enum cwt_mode modes[] = { CWT_WRITETHROUGH, CWT_WRITEAROUND, CWT_PASSTHROUGH };
+
+	return config_has(&w->c, SIM_MODE) && one_in(&w->random, 3) ? modes[random_below(&w->random, 3)] : w->c.mode;
+}
+
 static int open_engine(struct world *w, bool reset, struct cwt_error *err)
 {
-	struct engine_options eo = { .mode = w->c.mode, .policy = w->c.policy, .commit_interval_ms = w->c.commit_interval_ms,
+	struct engine_options eo = { .mode = choose_mode(w), .policy = w->c.policy, .commit_interval_ms = w->c.commit_interval_ms,
 		.read_only = w->read_only, .reset = reset, .warm_after_power = w->c.warm_after_power,
 		.env = { .now_ms = world_now_ms, .ctx = w, .boot_id = { w->boot, 1 }, .pid = 1, .stepped = true,
 			 .seed = w->c.seed } };
@@ -187,7 +273,7 @@ void world_start(struct world *w, bool reset)
 	struct cwt_error err = { "" };
 	int ret;
 
-	w->read_only = config_has(&w->c, SIM_READ_ONLY) && one_in(&w->random, 4);
+	w->read_only = config_has(&w->c, SIM_READ_ONLY) && one_in(&w->random, 3);
 	for (unsigned n = 0; ; n++) {
 		uint64_t faults = disks_nr_faults(&w->disks, ORIGIN) + disks_nr_faults(&w->disks, CACHE) +
 				  disks_nr_faults(&w->disks, METADATA);
@@ -214,11 +300,10 @@ void world_start(struct world *w, bool reset)
 	w->flush_failed_at = 0;		/* the start has judged those of before, and its own */
 	coverage.lives++;
 	coverage.warm_starts += w->e->map.nr_mapped > 0;
-	coverage.mappings_kept += w->e->map.nr_mapped;
 	for (int i = 0; i < NR_STORES; i++)
 		w->faults_at_start[i] = disks_nr_faults(&w->disks, (enum disk)i);
-	world_check_mappings(w);
 	start_loops(w);
+	world_look(w);
 }
 
 static bool step_everything(struct world *w)
@@ -339,6 +424,23 @@ void world_restart(struct world *w)
 /*
  * ------------------------------------------------------------------ begin, end
  */
+
+/* The default region is larger than all of our origin. */
+static void small_regions(struct world *w)
+{
+	uint8_t *bytes = disks_bytes(&w->disks, METADATA);
+
+	for (int copy = 0; copy < SUPERBLOCK_COPIES; copy++) {
+		uint8_t *sector = bytes + superblock_page(copy) * PAGE_BYTES;
+		struct superblock sb;
+
+		if (superblock_decode(sector, copy, &sb) != PAGE_OK)
+			sim_fail(w, "format: a superblock that does not verify");
+		sb.region_shift = log2_of(w->c.block_size * w->c.region_blocks);
+		superblock_encode(&sb, copy, sector);
+	}
+}
+
 static void format(struct world *w)
 {
 	struct store_geometry geo = { .block_size_bytes = w->c.block_size, .nr_cblocks = w->c.nr_cblocks,
@@ -347,6 +449,7 @@ static void format(struct world *w)
 
 	if (store_format(w->disks.memory[METADATA], &geo, &err))
 		sim_fail(w, "format: %s", err.text);
+	small_regions(w);
 }
 
 void world_init(struct world *w, uint64_t seed, uint32_t without)
