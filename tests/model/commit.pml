@@ -167,20 +167,31 @@ inline commit_flushes(next)
 
 inline write_super(copy, clean)
 {
-	super[copy] = SUPER(generation + 1, clean, boot);
+	k = copy;
+	super[k] = SUPER(generation + 1, clean, boot);
 #if DIGEST
 	for (i : 0 .. CBLOCKS - 1) {
 		n = (committed_slot >> i & 1) ^ (dirty >> i & 1);
-		digest[2 * i + copy] = slot[2 * i + n]
+		digest[2 * i + k] = slot[2 * i + n]
+	}
+#endif
+}
+
+inline mirror_super()
+{
+	k = NEWEST;
+	super[1 - k] = super[k];
+#if DIGEST
+	for (i : 0 .. CBLOCKS - 1) {
+		digest[2 * i + 1 - k] = digest[2 * i + k]
 	}
 #endif
 }
 
 inline commit_writes_first_copy()
 {
-	n = (RULE(C5_TARGET) -> 1 - NEWEST : NEWEST);
-	printf("commit: superblock copy %d, generation %d\n", n, generation + 1);
-	write_super(n, stopping);
+	write_super((RULE(C5_TARGET) -> 1 - NEWEST : NEWEST), stopping);
+	printf("commit: superblock copy %d, generation %d\n", k, generation + 1);
 	step = (FLUSHES -> FLUSH_FIRST : SECOND_COPY)
 }
 
@@ -188,13 +199,7 @@ inline commit_writes_second_copy()
 {
 	printf("commit: the other superblock copy\n");
 	if
-	:: RULE(C5_SECOND) ->
-		super[1 - NEWEST] = super[NEWEST];
-#if DIGEST
-		for (i : 0 .. CBLOCKS - 1) {
-			digest[2 * i + 1 - NEWEST] = digest[2 * i + NEWEST]
-		}
-#endif
+	:: RULE(C5_SECOND) -> mirror_super()
 	:: else
 	fi;
 	step = (FLUSHES -> FLUSH_SECOND : FINISH)
@@ -279,6 +284,16 @@ inline outcome_unknown()
 		:: else -> abort_commit()
 		fi
 	fi
+}
+
+/* W5: a busy mark cannot be stored.  Kill mode knows no other mark, so this must be noted elsewhere before the next write. */
+inline marks_fail()
+{
+	bad_metadata++;
+	abort_commit();
+	unmarked = true;
+	freeze();
+	printf("no mark can be stored any more: bypass\n")
 }
 
 inline freeze()

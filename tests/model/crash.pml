@@ -34,6 +34,7 @@ inline forget()
 	known = 0;
 	failed = 0;
 	frozen = false;
+	unmarked = false;
 	stopping = false;
 	step = 0;
 	removed = 0;
@@ -42,7 +43,15 @@ inline forget()
 	redo = 0;
 	late_clear = 0;
 #if FSYNCS
-	sticky = false;
+	for (i : 0 .. SECTS - 1) {
+		if
+		:: sticky -> recent[i] = 255	/* E2's errno ends with the mount: what was written before it is in doubt */
+		:: else
+		fi
+	}
+	sticky = false
+#else
+	skip
 #endif
 }
 

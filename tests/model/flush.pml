@@ -21,13 +21,7 @@ inline fsync_succeeds()
 	:: else ->
 		printf("fsync succeeds\n");
 		for (i : 0 .. SECTS - 1) {
-			allowed[i] = BIT(acked[i])
-		}
-		for (i : 0 .. 1) {
-			if
-			:: w[i].stage > DECIDED -> allowed[w[i].sector] = allowed[w[i].sector] | BIT(w[i].value)
-			:: else
-			fi
+			allowed[i] = recent[i]
 		}
 	fi
 }

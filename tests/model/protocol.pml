@@ -35,7 +35,7 @@ inline check()
 #endif
 	:: else
 	fi;
-	assert(phase != LOADED || !POWER || ROTS > 1 || generation);
+	assert(phase != LOADED || !POWER || rots || generation);
 #if FSYNCS
 	for (i : 0 .. SECTS - 1) {
 		assert(allowed[i] & BIT(origin[i]))
@@ -50,7 +50,7 @@ inline format()
 		origin[i] = i;
 		origin_may[i] = BIT(i);
 #if FSYNCS
-		acked[i] = i;
+		recent[i] = BIT(i);
 		allowed[i] = 255;
 #endif
 	}
@@ -83,7 +83,9 @@ init {
 		:: d_step { w[0].stage == DECIDED -> late_entry(0) }
 		:: d_step { w[1].stage == DECIDED -> late_entry(1) }
 		:: d_step { MARK_FLUSH_DUE -> mark_flush_issued() }
-		:: d_step { w[0].stage == FLUSHING || w[1].stage == FLUSHING -> mark_flush_returned() }
+		:: d_step { MARKED_IN_TIME -> mark_flush_returned() }
+		:: d_step { MARK_NEEDLESS(0) -> issue_origin_leg(0); printf("request 0 goes on without a mark\n") }
+		:: d_step { MARK_NEEDLESS(1) -> issue_origin_leg(1); printf("request 1 goes on without a mark\n") }
 		:: d_step { w[0].stage == AT_ORIGIN -> origin_leg_ends(0) }
 		:: d_step { w[1].stage == AT_ORIGIN -> origin_leg_ends(1) }
 		:: d_step { w[0].stage == AT_CACHE -> cache_leg_ends(0) }
@@ -113,6 +115,7 @@ init {
 		:: d_step { step == FINISH -> commit_finishes() }
 		:: d_step { MAY_FAIL_METADATA && step > PAGES && step <= FIRST_COPY -> bad_metadata++; abort_commit() }
 		:: d_step { MAY_FAIL_METADATA && step > FIRST_COPY -> outcome_unknown() }
+		:: d_step { MAY_FAIL_METADATA && phase == RUN && !frozen && !stopping -> marks_fail() }
 		:: d_step { frozen && !void_all -> void_durably() }
 		:: d_step { late_clear && !step -> busy = busy & ~late_clear; late_clear = 0; printf("late clearing of busy marks\n") }
 		/* Flushes: flush.pml */
@@ -156,7 +159,7 @@ init {
 		fi;
 		d_step {
 			check();
-			b = 0; c = 0; i = 0; j = 0; k = 0; n = 0; u = 0; x = 0
+			b = 0; c = 0; i = 0; j = 0; k = 0; n = 0; r = 0; u = 0; x = 0
 		}
 	}
 	od

@@ -117,16 +117,11 @@ inline recovery_writes_second()
 	:: RULE(C8_UNCLEAN) -> flush_metadata()
 	:: else
 	fi;
-	super[1 - NEWEST] = super[NEWEST];
-#if DIGEST
-	for (i : 0 .. CBLOCKS - 1) {
-		digest[2 * i + 1 - NEWEST] = digest[2 * i + NEWEST]
-	}
-#endif
+	mirror_super();
 	phase = SECOND
 }
 
-/* R5, R6. */
+/* R5, R6; the latter after any start: also a cold one (R7) may follow a kill, with the stores in the page cache. */
 inline recovery_ends()
 {
 	printf("start: flushed, done\n");
@@ -148,7 +143,7 @@ inline recovery_ends()
 	fi;
 	known = region_durable & region;
 	if
-	:: start == SAME_BOOT ->
+	:: start == SAME_BOOT || RULE(R7_UNFLUSHED) ->
 		unflushed = (RULE(R6_ORIGIN) -> ALL_BLOCKS : 0);
 		unflushed_cache = (RULE(R6_CACHE) -> ALL_CBLOCKS : 0)
 	:: else

@@ -25,7 +25,7 @@
 #define W4_ORIGIN	10	/* the origin leg of a hit failed: its mapping goes */
 #define W4_CACHE	11	/* the cache leg failed: its mapping goes */
 #define W5_VOID		12	/* no region mark can be stored: all mappings are made void before the write goes on */
-#define W5_BUSY		13	/* the same without region marks: every busy mark is set */
+#define W5_BUSY		13	/* no busy mark can be stored: the same */
 
 /* Busy marks */
 #define B1_COUNT	14	/* a mark stands until the last of several writers has left the cblock */
@@ -91,7 +91,9 @@
 #define R6_ORIGIN	66	/* after the same boot every block of the origin counts as not flushed */
 #define R6_CACHE	67	/* and so does every cblock */
 #define R7_ERASE	68	/* no superblock verifies: every slot is erased before a superblock is written */
+#define R7_UNFLUSHED	74	/* R6_ORIGIN and R6_CACHE hold for a cold start, too */
 #define R7_BYPASS	69	/* recovery's own commit failed: no mapping is used */
+#define R7_VOID		73	/* and all mappings are made void before the first write */
 #define S1_PARK		70	/* the last commit begins when all legs have ended */
 #define S1_FLUSH	71	/* and flushes, also where commits do not */
 #define S1_SILENT	72	/* no leg is issued after its superblock, whatever fails */

@@ -177,6 +177,7 @@ byte failed;			/* an origin flush has failed and is not handled yet: by FSYNC or
 #define BY_FSYNC 1
 #define BY_COMMIT 2
 bool frozen;			/* the metadata is never written again in this run */
+bool unmarked;			/* not even busy marks can be stored */
 bool stopping;
 
 /* The commit: see commit.pml. */
@@ -190,8 +191,8 @@ byte late_clear;		/* without F3_CLEAR only: marks to be cleared after their cblo
 /* ---- What the user was told -------------------------------------------------------------------------------------- */
 
 #if FSYNCS
-byte acked[SECTS];		/* the value last answered */
-byte allowed[SECTS];		/* values that may be read after any crash: set at a completed fsync, grown by writes */
+byte recent[SECTS];		/* the value last answered, and those of the writes that entered after it */
+byte allowed[SECTS];		/* values that any crash may leave: "recent" as of the last completed fsync, and later writes */
 bool sticky;			/* E2 */
 #endif
 
@@ -201,7 +202,7 @@ byte writes, fills, demotions, commits, fsyncs, stops, kills, cuts, rots, rot_sl
 byte bad_origin, bad_cache, bad_origin_flush, bad_cache_flush, bad_metadata;
 
 byte x;				/* the choice an event is made with; 0 between events */
-byte b, c, i, j, k, n, u;	/* inside one d_step only; also 0 between events */
+byte b, c, i, j, k, n, r, u;	/* inside one d_step only; also 0 between events */
 
 inline choose(limit)
 {
@@ -280,13 +281,12 @@ inline flush_cache()
 
 inline store_busy_page(timer)
 {
-	busy = 0;
 	for (i : 0 .. CBLOCKS - 1) {
 		if
-		:: MARKED_BY(0, i) || MARKED_BY(1, i) ||
-		   (state[i] == REMOVED && RULE(B1_REMOVED) && (timer || RULE(B2_FIRST))) ||
-		   (late_clear & BIT(i)) || (frozen && RULE(W5_BUSY)) -> busy = busy | BIT(i)
-		:: else
+		:: unmarked
+		:: !unmarked && (MARKED_BY(0, i) || MARKED_BY(1, i) || (late_clear & BIT(i)) ||
+		   (state[i] == REMOVED && RULE(B1_REMOVED) && (timer || RULE(B2_FIRST)))) -> busy = busy | BIT(i)
+		:: else -> busy = busy & ~BIT(i)
 		fi
 	}
 }

@@ -19,11 +19,13 @@
 	(POWER && (((hit) && RULE(W3_MAPPED)) || (IN(committed, o) && RULE(W3_COMMITTED) && (!frozen || RULE(W3_UNKNOWN))) ||	\
 	 (step && !frozen && IN(snapshot, o) && RULE(W3_SNAPSHOT)) || (frozen && IN(snapshot, o) && RULE(W3_UNKNOWN))))
 /*
- * W5: with the metadata frozen no mark can be stored any more; only a note elsewhere that voids all mappings lets the write go
- * on.  Busy marks do not help against a clean superblock that recovery could not replace.
+ * W5: no region mark can be stored once the metadata is frozen, perhaps no busy mark either; then only a note elsewhere that
+ * voids all mappings lets the write go on.  R7: likewise where recovery's commit failed: its superblock may be one that was
+ * never durable, and what a later start finds instead may be older than all marks, or clean.
  */
-#define UNMARKABLE(o) (frozen && !void_all && RULE(W5_VOID) &&								\
-	((NEEDS_REGION(o, false) && !(known & REGION(o))) || start == CLEAN))
+#define UNMARKABLE(o) (frozen && !void_all &&										\
+	((NEEDS_REGION(o, false) && !(known & REGION(o)) && RULE(W5_VOID)) ||						\
+	 (unmarked && RULE(W5_BUSY)) || (start && RULE(R7_VOID))))
 
 inline issue_origin_leg(i)
 {
@@ -72,6 +74,7 @@ inline enter(i)
 	:: else -> issue_origin_leg(i)
 	fi;
 #if FSYNCS
+	recent[w[i].sector] = recent[w[i].sector] | BIT(w[i].value);
 	allowed[w[i].sector] = allowed[w[i].sector] | BIT(w[i].value);
 #endif
 	printf("write of sector %d enters as request %d: value %d, cblock + 1 = %d\n", w[i].sector, i, w[i].value, w[i].c)
@@ -81,18 +84,18 @@ inline enter(i)
 
 inline write_begins(s)
 {
-	i = (w[0].stage == IDLE -> 0 : 1);
+	r = (w[0].stage == IDLE -> 0 : 1);
 	if
 	:: HELD(s) || FILL_HOLDS(BLOCK(s)) || UNMARKABLE(BLOCK(s))		/* parked */
 	:: else ->
 		decide(s);
-		w[i].sector = s;
-		w[i].value = SECTS + writes;
-		w[i].c = c;
+		w[r].sector = s;
+		w[r].value = SECTS + writes;
+		w[r].c = c;
 		writes++;
 		if
-		:: RULE(W1_DECIDE) -> enter(i)
-		:: else -> w[i].stage = DECIDED; printf("request %d looks sector %d up: cblock + 1 = %d\n", i, s, c)
+		:: RULE(W1_DECIDE) -> enter(r)
+		:: else -> w[r].stage = DECIDED; printf("request %d looks sector %d up: cblock + 1 = %d\n", r, s, c)
 		fi
 	fi
 }
@@ -121,6 +124,10 @@ inline mark_flush_issued()
 	}
 	printf("flush of the region marks issued\n")
 }
+
+/* W5 may have been met meanwhile: then a waiting write goes on only when all mappings are void. */
+#define MARKED_IN_TIME ((w[0].stage == FLUSHING || w[1].stage == FLUSHING) && (!unmarked || void_all || !RULE(W5_BUSY)))
+#define MARK_NEEDLESS(i) (w[i].stage == MARKING && frozen && void_all)
 
 inline mark_flush_returned()
 {
@@ -184,7 +191,7 @@ inline cache_stores(i)
 inline acknowledge(i)
 {
 #if FSYNCS
-	acked[w[i].sector] = w[i].value
+	recent[w[i].sector] = BIT(w[i].value)
 #else
 	skip
 #endif
