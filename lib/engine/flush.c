@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
 #include "engine/migration.h"
@@ -38,9 +39,10 @@ void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 
 void flush_failed_locked(struct cwt *e, int error)
 {
-	e->flush.sticky_error = error;
+	e->flush.sticky_error = mutant_is(MUTANT_FLUSH_ERROR_FORGOTTEN) ? 0 : error;
 	e->stats.origin_flush_errors++;
-	bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
+	if (!mutant_is(MUTANT_FLUSH_FAILURE_KEEPS))
+		bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
 }
 
 /* One answer to each; posted without the lock. */
@@ -78,6 +80,8 @@ static void flush_run(struct cwt *e, struct job *job)
 	if (error && !e->flush.sticky_error)
 		flush_failed_locked(e, error);
 	list_splice_tail(&answered, &e->flush.current);
+	if (mutant_is(MUTANT_FLUSH_ANSWERS_LATER))
+		list_splice_tail(&answered, &e->flush.waiting);
 	again = !list_empty(&e->flush.waiting);
 	e->flush.running = again;
 	pthread_mutex_unlock(&e->lock);
