@@ -59,6 +59,7 @@ struct rig {
 	uint8_t tag[DEVICE_TAG_BYTES];
 	struct cwt *e;
 	struct cwt_loop *loop;
+	struct list requests;		/* under way */
 	uint64_t now_ms;
 	int next_value;
 };
@@ -99,6 +100,7 @@ static void rig_init(struct rig *rig, bool warm_after_power)
 		.origin_size_bytes = STATES_OBLOCKS * BLOCK };
 
 	memset(rig, 0, sizeof(*rig));
+	list_init(&rig->requests);
 	rig->now_ms = 1000;
 	rig->m.boot = 1;
 	rig->m.warm_after_power = warm_after_power;
@@ -136,6 +138,7 @@ static void rig_record(struct rig *rig)
  */
 struct request_of_test {
 	struct cwt_request r;
+	struct list node;
 	struct rig *rig;
 	int value;
 	bool *done;
@@ -151,6 +154,7 @@ static void answered(struct cwt_request *r)
 	else if (r->op != CWT_READ && r->result == (int64_t)r->len_bytes)
 		record_note(&q->rig->record, NOTE_ANSWERED, q->value, r->offset_bytes / SECTOR,
 			    (r->offset_bytes + r->len_bytes) / SECTOR);
+	list_del(&q->node);
 	free(q);
 }
 
@@ -160,6 +164,8 @@ static void begin(struct rig *rig, enum cwt_op op, uint32_t from, uint32_t nr)
 	struct request_of_test *q = calloc(1, sizeof(*q));
 
 	cwt_assert(q && nr * SECTOR <= sizeof(q->buf));
+	list_init(&q->node);
+	list_add_tail(&rig->requests, &q->node);
 	q->rig = rig;
 	q->value = op == CWT_WRITE || op == CWT_FLUSH ? rig->next_value++ : 0;
 	memset(q->buf, q->value, sizeof(q->buf));
@@ -201,6 +207,8 @@ static void kill_it(struct rig *rig)
 	engine_abandon_loop(rig->loop);
 	engine_abandon(rig->e);
 	rig->e = NULL;
+	for (struct list *n; (n = list_pop(&rig->requests)); )
+		free(list_entry(n, struct request_of_test, node));
 }
 
 static void stop(struct rig *rig)
@@ -325,7 +333,7 @@ static const struct { const char *name; void (*run)(struct rig *rig); } workload
 };
 
 /*
- * ------------------------------------------------------------------
+ * ------------------------------------------------------------------ all of them
  */
 static double now_s(void)
 {

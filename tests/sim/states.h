@@ -22,7 +22,7 @@
 #define STATES_UNFLUSHED_MAX 12u
 
 /* Notes in the record: value names the data, sectors [from, to) of the origin. */
-enum { NOTE_WRITE, NOTE_ANSWERED, NOTE_FSYNC, NOTE_FSYNCED, NOTE_BOOT };
+enum { NOTE_WRITE, NOTE_ANSWERED, NOTE_FSYNC, NOTE_FSYNCED };
 
 struct states_counts {
 	uint64_t states, kills, recoveries, second_crashes, warm, skipped;
