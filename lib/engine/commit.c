@@ -136,19 +136,6 @@ static int commit_flush_cache(struct cwt *e)
 	return error;
 }
 
-static int commit_flush_origin(struct cwt *e)
-{
-	int error = mutant_is(MUTANT_ORIGIN_NOT_FLUSHED) ? 0 : device_flush(e->dev.origin);	/* read-only too: an earlier mount may have died before its flush (R6) */
-
-	if (!error)
-		return 0;
-	pthread_mutex_lock(&e->lock);
-	flush_failed_locked(e, error);
-	pthread_mutex_unlock(&e->lock);
-	log_error("%s: flush failed: %s", e->dev.origin->name, strerror(-error));
-	return error;
-}
-
 /*
  * ------------------------------------------------------------------ the end: C6, C9
  */
@@ -223,7 +210,8 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 		cs->step = COMMIT_FLUSH_ORIGIN;
 		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_FLUSH_ORIGIN:
-		ret = commit_flush_origin(e);
+		/* Read-only too: an earlier mount may have died before its flush (R6). */
+		ret = mutant_is(MUTANT_ORIGIN_NOT_FLUSHED) ? 0 : flush_origin(e);
 		cs->step = COMMIT_STORE;
 		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_STORE:

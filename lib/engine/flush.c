@@ -37,12 +37,33 @@ void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 	}
 }
 
-void flush_failed_locked(struct cwt *e, int error)
+static void flush_failed_locked(struct cwt *e, int error)
 {
 	e->flush.sticky_error = mutant_is(MUTANT_FLUSH_ERROR_FORGOTTEN) ? 0 : error;
 	e->stats.origin_flush_errors++;
 	if (!mutant_is(MUTANT_FLUSH_FAILURE_KEEPS))
 		bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
+}
+
+/*
+ * The kernel tells of a failed write-back once for each open file: of two flushes side by side one would not hear of it, and call lost
+ * bytes durable.  The next is issued when the failure of the one before has been handled.
+ */
+int flush_origin(struct cwt *e)
+{
+	int error;
+
+	pthread_mutex_lock(&e->flush.io_lock);
+	error = device_flush(e->dev.origin);
+	pthread_mutex_lock(&e->lock);
+	if (error)
+		flush_failed_locked(e, error);
+	pthread_mutex_unlock(&e->lock);
+	pthread_mutex_unlock(&e->flush.io_lock);
+	if (error)
+		log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s",
+			  e->dev.origin->name, strerror(-error));
+	return error;
 }
 
 /* One answer to each; posted without the lock. */
@@ -69,16 +90,12 @@ static void flush_run(struct cwt *e, struct job *job)
 	error = e->flush.sticky_error;
 	pthread_mutex_unlock(&e->lock);
 
-	if (!error) {
-		error = device_flush(e->dev.origin);
-		if (error)
-			log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s",
-				  e->dev.origin->name, strerror(-error));
-	}
+	if (!error)
+		error = flush_origin(e);
 
 	pthread_mutex_lock(&e->lock);
-	if (error && !e->flush.sticky_error)
-		flush_failed_locked(e, error);
+	if (!error)
+		error = e->flush.sticky_error;	/* a commit's flush has failed while ours waited for it */
 	list_splice_tail(&answered, &e->flush.current);
 	if (mutant_is(MUTANT_FLUSH_ANSWERS_LATER))
 		list_splice_tail(&answered, &e->flush.waiting);
