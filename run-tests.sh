@@ -115,6 +115,13 @@ phase_valgrind() {
 		LOG_FLAGS='-q --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99'
 }
 
+# Known bugs, one after the other: the tests must fail on every one.
+phase_mutants() {
+	mkdir -p "$build/mutants" && cd "$build/mutants" || return
+	[ -f Makefile ] || step configure.log "$here/configure" --enable-warnings --enable-mutants || return
+	check mutants "$jobs" check-mutants
+}
+
 # The tarball is complete: it builds from read-only sources, checks, installs, uninstalls and leaves nothing.
 phase_distcheck() {
 	local tests
@@ -124,10 +131,10 @@ phase_distcheck() {
 }
 
 phases=("$@")
-[ ${#phases[@]} -gt 0 ] || phases=(gcc clang asan tsan valgrind distcheck)
+[ ${#phases[@]} -gt 0 ] || phases=(gcc clang asan tsan valgrind mutants distcheck)
 for phase in "${phases[@]}"; do
 	if ! declare -F "phase_$phase" >/dev/null; then
-		echo "usage: $0 [gcc] [clang] [asan] [tsan] [valgrind] [distcheck]" >&2
+		echo "usage: $0 [gcc] [clang] [asan] [tsan] [valgrind] [mutants] [distcheck]" >&2
 		exit 2
 	fi
 done

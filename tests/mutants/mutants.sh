@@ -5,7 +5,7 @@
 #
 # Wakes each mutant of lib/base/mutant.h, or those named, runs the simulator and then the unit programs until one fails, and says
 # which and after how long.  A mutant that all pass is a failure: a test is missing.  First of all the same tests must pass without
-# a mutant.  The last line is "N passed, N failed"; the exit status is 0 if nothing failed.
+# a mutant.  It ends with automake's counts, for run-tests.sh; the last line is "N passed, N failed"; the exit status is 0 if nothing failed.
 #
 #	SIM_SEEDS	for each mutant, at most (default 600)
 #	JOBS		mutants at a time (default: processors)
@@ -13,7 +13,7 @@ set -uo pipefail
 export LC_ALL=C
 
 sim=tests/sim/sim
-units=(engine-life engine-races engine-faults store-marks store device-faulty store-crash)	# cheap ones first
+units=(engine-order store-marks engine-life store engine-races engine-faults device-faulty store-crash)	# cheap ones first
 seeds=${SIM_SEEDS:-600}
 jobs=${JOBS:-$(nproc)}
 seconds=120			# for one program: a mutant may never end
@@ -25,8 +25,10 @@ trap 'rm -rf "$tmp"' EXIT
 
 # What a failed program says of itself, in one line.
 reason() {
-	local line
+	local line bug
 	line=$(grep -m1 -E '^FAILED: ' "$1") || line=$(grep -m1 -E '^[^ ]*:[0-9]+:[FE]:' "$1") || line=$(tail -n 1 "$1")
+	bug=$(sed -n 's/.*cachewtfs: bug: [^ ]* \(.*\)/ (\1)/p' "$1" | head -n 1)
+	case $line in *assertion*) line+=$bug ;; esac
 	sed -E 's/^FAILED: //; s|^.*/(test-[^:]*):[0-9]+:[FE]:[^:]*:([^:]*):[0-9]+: .*|\2|' <<<"$line" | cut -c 1-110
 }
 
@@ -92,6 +94,8 @@ for name; do
 done
 wait
 passed=$(grep -c '^PASS' "$tmp/results") failed=$(grep -c '^FAIL' "$tmp/results")
-echo "$((SECONDS - begin)) s"
+echo "# $((SECONDS - begin)) s"
+echo "# PASS: $passed"
+echo "# FAIL: $failed"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
