@@ -367,7 +367,8 @@ static bool check_workload(unsigned n, bool warm_after_power, struct states_coun
 	good = states_check(name, &rig->m, &rig->record, &counts);
 	printf("%-40s %8llu states, %6llu of kills; %6llu recoveries, %7llu second crashes; %llu kept a mapping; %.1f s\n",
 	       name, (unsigned long long)counts.states, (unsigned long long)counts.kills,
-	       (unsigned long long)counts.recoveries, (unsigned long long)counts.second_crashes, (unsigned long long)counts.warm, now_s() - begun);
+	       (unsigned long long)counts.recoveries, (unsigned long long)counts.second_crashes, (unsigned long long)counts.warm,
+	       now_s() - begun);
 	if (counts.skipped)
 		printf("%s: %llu moments had more than %u unflushed writes, their states were skipped\n", name,
 		       (unsigned long long)counts.skipped, STATES_UNFLUSHED_MAX);
