@@ -98,7 +98,7 @@ static int commit_snapshot(struct cwt *e)
 
 	pthread_mutex_lock(&e->lock);
 	regions_snapshot_locked(e);
-	cs->wanted = false;
+	cs->wanted = cs->origin_lost = false;
 	e->stats.last_commit_ms = engine_now_ms(e);	/* of the attempt: a failing one is not repeated at once */
 	store_commit_begin(e->store, cs->flags);
 	map_commit_begin(&e->map);
@@ -133,15 +133,7 @@ static int commit_flush_cache(struct cwt *e)
 
 static int commit_flush_origin(struct cwt *e)
 {
-	int error = device_flush(e->dev.origin);	/* read-only too: an earlier mount may have died before its flush (R6) */
-
-	if (!error)
-		return 0;
-	pthread_mutex_lock(&e->lock);
-	flush_failed_locked(e, error);
-	pthread_mutex_unlock(&e->lock);
-	log_error("%s: flush failed: %s", e->dev.origin->name, strerror(-error));
-	return error;
+	return flush_origin(e);		/* read-only too: an earlier mount may have died before its flush (R6) */
 }
 
 /*
@@ -194,14 +186,17 @@ static int engine_commit_end(struct cwt *e, int error)
 int engine_commit_step(struct cwt *e, unsigned flags)
 {
 	struct engine_commit *cs = &e->commit;
-	bool dead;
+	bool dead, lost;
 	int ret;
 
 	pthread_mutex_lock(&e->lock);
 	dead = cs->dead;
+	lost = cs->origin_lost;
 	pthread_mutex_unlock(&e->lock);
 	if (dead)
 		return cs->step == COMMIT_IDLE ? -EROFS : engine_commit_end(e, -EROFS);
+	if (lost && cs->step != COMMIT_IDLE && !store_commit_superblock_issued(e->store))
+		return engine_commit_end(e, -EIO);	/* E2 */
 	switch (cs->step) {
 	case COMMIT_IDLE:
 		cs->flags = flags | (e->options.warm_after_power ? COMMIT_FLUSH : 0);

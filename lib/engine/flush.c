@@ -36,11 +36,32 @@ void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 	}
 }
 
-void flush_failed_locked(struct cwt *e, int error)
+/* E2.  A commit under way has copied mappings whose data may be gone; it must not vouch for them, nor clear their marks. */
+static void flush_failed_locked(struct cwt *e, int error)
 {
 	e->flush.sticky_error = error;
 	e->stats.origin_flush_errors++;
+	e->commit.origin_lost = true;
+	regions_keep_locked(e);
 	bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
+}
+
+int flush_origin(struct cwt *e)
+{
+	int error;
+
+	pthread_mutex_lock(&e->flush.io_lock);
+	error = device_flush(e->dev.origin);
+	if (error) {
+		pthread_mutex_lock(&e->lock);
+		flush_failed_locked(e, error);
+		pthread_mutex_unlock(&e->lock);
+	}
+	pthread_mutex_unlock(&e->flush.io_lock);
+	if (error)
+		log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s",
+			  e->dev.origin->name, strerror(-error));
+	return error;
 }
 
 /* One answer to each; posted without the lock. */
@@ -67,16 +88,10 @@ static void flush_run(struct cwt *e, struct job *job)
 	error = e->flush.sticky_error;
 	pthread_mutex_unlock(&e->lock);
 
-	if (!error) {
-		error = device_flush(e->dev.origin);
-		if (error)
-			log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s",
-				  e->dev.origin->name, strerror(-error));
-	}
+	if (!error)
+		error = flush_origin(e);
 
 	pthread_mutex_lock(&e->lock);
-	if (error && !e->flush.sticky_error)
-		flush_failed_locked(e, error);
 	list_splice_tail(&answered, &e->flush.current);
 	again = !list_empty(&e->flush.waiting);
 	e->flush.running = again;
