@@ -99,6 +99,7 @@ static int commit_snapshot(struct cwt *e)
 	pthread_mutex_lock(&e->lock);
 	regions_snapshot_locked(e);
 	cs->wanted = false;
+	cs->nr_flushes_failed = e->flush.nr_failed;
 	e->stats.last_commit_ms = engine_now_ms(e);	/* of the attempt: a failing one is not repeated at once */
 	store_commit_begin(e->store, cs->flags);
 	map_commit_begin(&e->map);
@@ -128,19 +129,6 @@ static int commit_flush_cache(struct cwt *e)
 	drop_all_locked(e);	/* E3: nobody knows which of it is on the disk */
 	pthread_mutex_unlock(&e->lock);
 	log_warning("%s: flush failed, its contents are dropped: %s", e->dev.cache->name, strerror(-error));
-	return error;
-}
-
-static int commit_flush_origin(struct cwt *e)
-{
-	int error = device_flush(e->dev.origin);	/* read-only too: an earlier mount may have died before its flush (R6) */
-
-	if (!error)
-		return 0;
-	pthread_mutex_lock(&e->lock);
-	flush_failed_locked(e, error);
-	pthread_mutex_unlock(&e->lock);
-	log_error("%s: flush failed: %s", e->dev.origin->name, strerror(-error));
 	return error;
 }
 
@@ -191,15 +179,25 @@ static int engine_commit_end(struct cwt *e, int error)
 	return error;
 }
 
+/* E2: what an fsync's failed flush has lost may be in the snapshot, and a flush of our own after it would not see that. */
+static bool commit_is_overtaken(struct cwt *e)
+{
+	return e->commit.step != COMMIT_IDLE && e->commit.nr_flushes_failed != e->flush.nr_failed &&
+	       !store_commit_superblock_issued(e->store);
+}
+
 int engine_commit_step(struct cwt *e, unsigned flags)
 {
 	struct engine_commit *cs = &e->commit;
-	bool dead;
+	bool dead, overtaken;
 	int ret;
 
 	pthread_mutex_lock(&e->lock);
 	dead = cs->dead;
+	overtaken = commit_is_overtaken(e);
 	pthread_mutex_unlock(&e->lock);
+	if (overtaken && !dead)
+		return engine_commit_end(e, -EIO);
 	if (dead)
 		return cs->step == COMMIT_IDLE ? -EROFS : engine_commit_end(e, -EROFS);
 	switch (cs->step) {
@@ -215,7 +213,7 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 		cs->step = COMMIT_FLUSH_ORIGIN;
 		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_FLUSH_ORIGIN:
-		ret = commit_flush_origin(e);
+		ret = flush_origin(e, false);	/* read-only too: an earlier mount may have died before its flush (R6) */
 		cs->step = COMMIT_STORE;
 		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_STORE:

@@ -10,9 +10,10 @@
  * Threads.  Any number of loops, each one thread; job threads, which may block; callers of status and messages.  In tests nothing
  * is started: the same code is stepped by one thread.
  *
- * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the two exceptions that are said:
+ * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the exceptions that are said:
  *	marks.io_lock	one writer of mark pages at a time.  Held across a buffered write of 4 KiB, which is its purpose (B2)
  *	commit.run_lock	one commit at a time.  Held across its I/O, by threads that may block, and by engine_void()
+ *	flush.lock	one flush of the origin at a time.  Held across it, by threads that may block (E1)
  *	cwt.lock	cells, map, policy, marks in memory, fills, flush and commit state, statistics
  *	jobs.lock	the queue of jobs
  *	loop.inbox_lock	what other threads post to a loop
@@ -72,6 +73,8 @@ struct flush_state {
 	struct list current;		/* answered by the flush under way */
 	bool running;
 	int sticky_error;		/* I11: until `origin-ok` or a remount */
+	uint64_t nr_failed;		/* flushes of the origin, so that a commit sees one that failed in its midst (E2) */
+	pthread_mutex_t lock;		/* one flush of the origin at a time; expects no cwt.lock */
 	struct job job;
 };
 
@@ -82,7 +85,7 @@ struct engine_commit {
 	uint8_t *dirty_pages;		/* bitmap: changed since they were last in a snapshot */
 	uint8_t *snapshot_pages;	/* bitmap: in the commit under way, dirty again if it is aborted */
 	uint32_t nr_pages, nr_dirty;
-	bool changed;			/* anything to commit */
+	uint64_t nr_flushes_failed;	/* flush.nr_failed at the snapshot */
 	bool wanted;			/* do not wait for the interval: free cblocks run low */
 	enum commit_step step;		/* run_lock */
 	unsigned flags;			/* run_lock: COMMIT_FLUSH, COMMIT_CLEAN */

@@ -36,11 +36,37 @@ void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 	}
 }
 
-void flush_failed_locked(struct cwt *e, int error)
+/* E2.  D is not kept block by block: everything goes, which is more and needs no book-keeping on the way of a write. */
+static void flush_failed_locked(struct cwt *e, int error)
 {
 	e->flush.sticky_error = error;
+	e->flush.nr_failed++;
 	e->stats.origin_flush_errors++;
+	regions_keep_locked(e);
 	bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
+}
+
+int flush_origin(struct cwt *e, bool for_user)
+{
+	int error;
+
+	pthread_mutex_lock(&e->flush.lock);
+	pthread_mutex_lock(&e->lock);
+	error = for_user ? e->flush.sticky_error : 0;
+	pthread_mutex_unlock(&e->lock);
+	if (error)
+		goto out;
+	error = device_flush(e->dev.origin);
+	if (!error)
+		goto out;
+	pthread_mutex_lock(&e->lock);
+	flush_failed_locked(e, error);
+	pthread_mutex_unlock(&e->lock);
+	log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s", e->dev.origin->name,
+		  strerror(-error));
+out:
+	pthread_mutex_unlock(&e->flush.lock);
+	return error;
 }
 
 /* One answer to each; posted without the lock. */
@@ -64,19 +90,9 @@ static void flush_run(struct cwt *e, struct job *job)
 
 	pthread_mutex_lock(&e->lock);
 	list_splice_tail(&e->flush.current, &e->flush.waiting);
-	error = e->flush.sticky_error;
 	pthread_mutex_unlock(&e->lock);
-
-	if (!error) {
-		error = device_flush(e->dev.origin);
-		if (error)
-			log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s",
-				  e->dev.origin->name, strerror(-error));
-	}
-
+	error = flush_origin(e, true);
 	pthread_mutex_lock(&e->lock);
-	if (error && !e->flush.sticky_error)
-		flush_failed_locked(e, error);
 	list_splice_tail(&answered, &e->flush.current);
 	again = !list_empty(&e->flush.waiting);
 	e->flush.running = again;

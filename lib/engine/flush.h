@@ -3,7 +3,8 @@
  * Flush: fsync means the origin (I11).
  *
  * A flush covers what was answered before it was issued, so a request that comes while one is under way waits for the next; all that
- * wait share one.  Flushes of the origin are serialized, and none is issued until a failure has been handled (E1).
+ * wait share one.  Flushes of the origin, those of commits too, are serialized, and none is issued until a failure has been handled
+ * (E1): the system tells of lost data once, and a flush beside the one that is told would pass for good.
  *
  * A failure is answered to all that wait, and from then on to every flush until `origin-ok` or a remount, since nobody knows which
  * acknowledged bytes are gone; everything cached is dropped and the cache bypassed (E2).
@@ -14,8 +15,11 @@
 #include "engine/request.h"
 
 void flush_begin(struct cwt_loop *loop, struct cwt_request *r);
-/* A failed flush of the origin, wherever it was issued. */
-void flush_failed_locked(struct cwt *e, int error);
+/*
+ * One flush of the origin, and what its failure means.  for_user: the sticky error, if there is one, is the answer.  0 or the error.
+ * Blocks; expects neither cwt.lock nor flush.lock.  The caller writes the marks of what was dropped.
+ */
+int flush_origin(struct cwt *e, bool for_user);
 /* `origin-ok`. */
 void flush_origin_ok_locked(struct cwt *e);
 
