@@ -4,7 +4,8 @@ AM_TESTS_ENVIRONMENT = \
 	CACHEWTFS='$(abs_top_builddir)/src/cachewtfs$(EXEEXT)'; export CACHEWTFS; \
 	CACHEWT='$(abs_top_builddir)/src/cachewt$(EXEEXT)'; export CACHEWT; \
 	IO_HELPER='$(abs_top_builddir)/tests/mount/io-helper$(EXEEXT)'; export IO_HELPER; \
-	KILL9_WRITER='$(abs_top_builddir)/tests/mount/kill9-writer$(EXEEXT)'; export KILL9_WRITER;
+	KILL9_WRITER='$(abs_top_builddir)/tests/mount/kill9-writer$(EXEEXT)'; export KILL9_WRITER; \
+	FSYNC_WRITER='$(abs_top_builddir)/tests/mount/fsync-writer$(EXEEXT)'; export FSYNC_WRITER;
 
 MOUNT_TESTS = \
 	tests/mount/test-allow-other.sh \
@@ -21,6 +22,7 @@ MOUNT_TESTS = \
 	tests/mount/test-fio-verify.sh \
 	tests/mount/test-full-cache-disk.sh \
 	tests/mount/test-kill9.sh \
+	tests/mount/test-kill9-filesystem.sh \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \
 	tests/mount/test-origin-changed.sh \
@@ -40,7 +42,8 @@ TESTS += $(MOUNT_TESTS)
 dist_check_SCRIPTS += $(MOUNT_TESTS)
 EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh
 
-check_PROGRAMS += tests/mount/io-helper tests/mount/kill9-writer
+check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer
+tests_mount_fsync_writer_SOURCES = tests/mount/fsync-writer.c
 tests_mount_io_helper_SOURCES = tests/mount/io-helper.c
 tests_mount_kill9_writer_SOURCES = tests/mount/kill9-writer.c
 tests_mount_kill9_writer_LDADD = $(AIO_LIBS)

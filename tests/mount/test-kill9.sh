@@ -18,19 +18,19 @@ RANDOM=$SEED
 record=$tmp/record
 hot_bytes=$((40 << 20))
 nr_kept=0 nr_due=0 nr_writes=0 lowest=1000000 least=1000000
-trap 'echo "round $round of SEED=$SEED ROUNDS=$ROUNDS" >&2' ERR
 round=0
 
 # The values that a helper printed as KEY=VALUE: value KEY TEXT
 value() { grep -oE "(^| )$1=[0-9]+" <<<"$2" | cut -d= -f2; }
 
-# The daemon has been killed.  While it is dead every difference between origin and cache must be marked.
+# The daemon is dead: a difference between origin and cache must be marked.  Not in each round, since it reads much; what is
+# not marked is read in each, through the next mount.
 examine_stores() {
 	local text
+	[ $((round % 5)) -eq 0 ] || return 0
 	text=$("$CACHEWT" verify --origin "$origin" --cache "$cache" --metadata "$meta" 2>"$tmp/err" || true)
 	grep -q 'mappings equal' <<<"$text" || fail "round $round: cachewt verify: $(cat "$tmp/err")"
 	if grep '^block' <<<"$text" | grep -v 'marked busy'; then fail "round $round: a difference without a mark"; fi
-	"$CACHEWT" dump "$meta" | sed -n 's/^generation //p'
 }
 
 # account LOAD-RESULT GENERATION: what the start says against what was in the commit of that generation.
@@ -78,7 +78,8 @@ one_round() {
 	wait "$daemon" 2>/dev/null || true
 	forget_daemon
 	[[ $(stat "$image" 2>&1) == *"Transport endpoint is not connected"* ]] || fail "round $round: not ENOTCONN"
-	generation=$(examine_stores)
+	examine_stores
+	generation=$("$CACHEWT" dump "$meta" | sed -n 's/^generation //p')
 	start_cachewtfs "${options[@]}"
 	account "$result" "$generation"
 	verdict=$("$KILL9_WRITER" verify "$record" "$image" "$origin") || fail "round $round: $verdict"
