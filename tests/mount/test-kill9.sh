@@ -50,12 +50,11 @@ account() {
 	[ $share -ge $lowest ] || lowest=$share
 	[ $due -ge $least ] || least=$due
 	nr_kept=$((nr_kept + kept)) nr_due=$((nr_due + due)) nr_writes=$((nr_writes + $(value writes "$1")))
-	echo "round $round: $1, $kept kept, $dropped dropped"
+	echo "round $round: $1; $kept kept of $due due, $demoted demoted"
 }
 
 start_of_half() {
-	options=(--commit-interval 1)
-	"$CACHEWTFS" --help | grep -q -- --warm-after && options+=(--warm-after "$1")
+	options=(--commit-interval 1 --warm-after "$1")
 	start_cachewtfs --cache-size 48M --block-size 4K "${options[@]}"
 	for ((pass = 0; pass < 20 && $(status mapped) < 12000; pass++)); do	# a pass promotes what it has slots for
 		cat "$image" >/dev/null
