@@ -77,6 +77,7 @@ static struct cwt_config config_of(const struct program *p)
 		.policy = o->policy,
 		.commit_interval_ms = o->commit_interval_ms,
 		.read_only = o->read_only,
+		.warm_after_power = o->warm_after_power,
 		.trust_origin = o->trust_origin,
 		.reset = o->reset,
 		.wait_stopping_ms = WAIT_STOPPING_MS,

@@ -14,7 +14,8 @@
 
 /* What GLib fills in: text as it was given.  G_OPTION_ARG_FILENAME throughout, since any bytes may come. */
 struct raw {
-	char *cache, *metadata, *cache_size, *block_size, *mode, *policy, *commit_interval, *name, *loops, *pidfile;
+	char *cache, *metadata, *cache_size, *block_size, *mode, *policy, *warm_after, *commit_interval, *name, *loops,
+	     *pidfile;
 	char **faults, **lists, **rest;
 	gboolean read_only, trust_origin, reset, foreground, debug, version, help;
 };
@@ -34,6 +35,8 @@ static GOptionContext *context_new(struct raw *raw)
 		  "writethrough (default), writearound or passthrough", "MODE" },
 		{ "policy", 0, 0, G_OPTION_ARG_FILENAME, &raw->policy, "what to promote and demote; default clock",
 		  "NAME[,KEY=VALUE...]" },
+		{ "warm-after", 0, 0, G_OPTION_ARG_FILENAME, &raw->warm_after,
+		  "what the cache is to stay warm over: kill (default), or power too, which costs flushes", "WHAT" },
 		{ "commit-interval", 0, 0, G_OPTION_ARG_FILENAME, &raw->commit_interval,
 		  "how often changed mappings are committed, 0.1 to 3600; default 5", "SECONDS" },
 		{ "name", 0, 0, G_OPTION_ARG_FILENAME, &raw->name,
@@ -72,7 +75,7 @@ static GOptionContext *context_new(struct raw *raw)
 static void raw_free(struct raw *raw)
 {
 	char *const texts[] = { raw->cache, raw->metadata, raw->cache_size, raw->block_size, raw->mode, raw->policy,
-				raw->commit_interval, raw->name, raw->loops, raw->pidfile };
+				raw->warm_after, raw->commit_interval, raw->name, raw->loops, raw->pidfile };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
 		g_free(texts[i]);
@@ -250,6 +253,14 @@ static int parse_mode(const char *text, enum cwt_mode *mode, struct cwt_error *e
 				     "passthrough)", text);
 }
 
+static int parse_warm_after(const char *text, bool *power, struct cwt_error *err)
+{
+	*power = text && !strcmp(text, "power");
+	if (text && !*power && strcmp(text, "kill"))
+		return error_set(err, -EINVAL, "--warm-after %s: no such thing (kill or power)", text);
+	return 0;
+}
+
 static int check_name(const char *name, struct cwt_error *err)
 {
 	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
@@ -294,6 +305,8 @@ static int take_raw(struct raw *raw, struct options *o, struct cwt_error *err)
 	o->foreground = raw->foreground || raw->debug;
 	if (!ret)
 		ret = parse_mode(raw->mode, &o->mode, err);
+	if (!ret)
+		ret = parse_warm_after(raw->warm_after, &o->warm_after_power, err);
 	if (!ret)
 		ret = parse_sizes(raw, o, err);
 	return ret ? ret : parse_numbers(raw, o, err);

@@ -68,6 +68,7 @@ char *status_json(const struct cwt_status *status)
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		add_field(builder, fields[i].name, fields[i].kind, (const char *)status + fields[i].offset);
 	add_text(builder, "mode", status_mode_name(status->mode));
+	add_text(builder, "warm_after", status_warm_after(status));
 	add_text(builder, "bypass", status_bypass_name(status->bypass));
 	json_builder_end_object(builder);
 	root = json_builder_get_root(builder);

@@ -18,6 +18,11 @@ const char *status_mode_name(enum cwt_mode mode)
 	return "unknown";
 }
 
+const char *status_warm_after(const struct cwt_status *status)
+{
+	return status->warm_after_power ? "power" : "kill";
+}
+
 const char *status_bypass_name(enum cwt_bypass bypass)
 {
 	switch (bypass) {
@@ -90,6 +95,7 @@ static void add_setup(GString *out, const struct cwt_status *s)
 	add_text(out, "metadata", s->metadata_path);
 	add_text(out, "mode", status_mode_name(s->mode));
 	add_text(out, "read-only", s->read_only ? "yes" : "no");
+	add_text(out, "warm after", status_warm_after(s));
 	add_text(out, "policy", s->policy);
 	add_text(out, "bypass", status_bypass_name(s->bypass));
 	if (s->bypass != CWT_BYPASS_NONE)

@@ -19,6 +19,7 @@ char *status_text(const struct cwt_status *status);
 char *status_json(const struct cwt_status *status);
 
 const char *status_mode_name(enum cwt_mode mode);
+const char *status_warm_after(const struct cwt_status *status);	/* the word of --warm-after */
 const char *status_bypass_name(enum cwt_bypass bypass);
 
 #endif

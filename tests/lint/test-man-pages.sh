@@ -17,8 +17,9 @@ done
 # Long options as the program's help names them.
 help_options() { grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z-]*' | grep -oE -- '--[a-z-]+' | sort -u; }
 
-# Long options as the page marks them up: "Fl -name" in mdoc.  Examples and other programs' options are plain text.
-page_options() { grep -oE 'Fl -[a-z][a-z-]*' "$1" | sed 's/Fl -/--/' | sort -u; }
+# Long options as the page marks them up: "Fl -name" in mdoc, or "Fl n , -name".  Examples and other programs' options
+# are plain text.
+page_options() { grep -oE '(Fl|Fl [[:alpha:]] ,) -[a-z][a-z-]*' "$1" | sed -E 's/.* -/--/' | sort -u; }
 
 compare() {
 	local name=$1 page=${srcdir:-.}/man/$2 help=$3

@@ -46,6 +46,10 @@ inline take_snapshot()
 		:: else
 		fi
 	}
+	if
+	:: dirty && ONE_PAGE -> dirty = ALL_CBLOCKS
+	:: else
+	fi;
 	clearable = (POWER -> known : 0);
 	for (i : 0 .. 1) {
 		if
@@ -162,7 +166,11 @@ inline commit_flushes(next)
 	:: step == FLUSH_FIRST && !RULE(C5_FLUSH)
 	:: else -> flush_metadata()
 	fi;
-	step = next
+	step = next;
+	if
+	:: step == SECOND_COPY && !RULE(C5_WAIT) -> free_removed(); removed = 0; clear_regions()
+	:: else
+	fi
 }
 
 inline write_super(copy, clean)
@@ -192,7 +200,11 @@ inline commit_writes_first_copy()
 {
 	write_super((RULE(C5_TARGET) -> 1 - NEWEST : NEWEST), stopping);
 	printf("commit: superblock copy %d, generation %d\n", k, generation + 1);
-	step = (FLUSHES -> FLUSH_FIRST : SECOND_COPY)
+	step = (FLUSHES -> FLUSH_FIRST : SECOND_COPY);
+	if
+	:: step == SECOND_COPY && !RULE(C5_WAIT) -> free_removed(); removed = 0
+	:: else
+	fi
 }
 
 inline commit_writes_second_copy()

@@ -22,7 +22,7 @@ inline forget()
 		w[i].value = 0;
 		w[i].c = 0
 	}
-	filling = false;
+	filling = 0;
 	fill_void = false;
 	fill_block = 0;
 	fill_c = 0;
@@ -45,7 +45,7 @@ inline forget()
 #if FSYNCS
 	for (i : 0 .. SECTS - 1) {
 		if
-		:: sticky -> recent[i] = 255	/* E2's errno ends with the mount: what was written before it is in doubt */
+		:: sticky -> recent[i] = recent[i] | BIT(origin[i])	/* the user has had E2's errno, which ends with the mount */
 		:: else
 		fi
 	}
@@ -77,7 +77,7 @@ inline fill_lands_in_part()
 {
 	x = 0;
 	do
-	:: filling && x < SECTORS ->
+	:: filling == 1 && x < SECTORS ->
 		if
 		:: true
 		:: d_step {
@@ -165,6 +165,11 @@ inline settle_marks()
 inline cut()
 {
 	region_durable = region;
+#if FSYNCS
+	for (i : 0 .. SECTS - 1) {
+		recent[i] = BIT(origin[i])	/* what no fsync covered may change at a cut, and only there (I10) */
+	}
+#endif
 	cuts++;
 	boot++;
 	forget();

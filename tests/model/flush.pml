@@ -57,6 +57,10 @@ inline fsync_succeeds()
 inline origin_flush_handled()
 {
 	printf("failed origin flush handled\n");
+	if
+	:: RULE(E1_KEEP)
+	:: else -> flush_origin()		/* what the flush took is not put back */
+	fi;
 	for (c : 0 .. CBLOCKS - 1) {
 		if
 		:: map[c] && (unflushed & BIT(map[c] - 1)) && RULE(E2_REMOVE) -> unmap(c)
@@ -66,10 +70,6 @@ inline origin_flush_handled()
 	if
 	:: filling && RULE(E2_FILLS) -> fill_void = true
 	:: else
-	fi;
-	if
-	:: RULE(E1_KEEP)
-	:: else -> flush_origin()		/* what it takes is dropped, though the flush has failed */
 	fi;
 	if
 	:: (failed == BY_COMMIT || (step && step <= FIRST_COPY)) && RULE(E2_ABORT) -> abort_commit()

@@ -97,6 +97,9 @@ init {
 		:: d_step { phase == RUN -> store_busy_page(true); printf("busy marks stored\n") }	/* B3 */
 		:: MAY_FILL -> choose(BLOCKS); d_step { fill_begins(x) }
 		:: d_step { filling -> fill_ends() }
+#if FAIL_CACHE_FLUSH
+		:: d_step { filling == 1 -> fill_is_stored() }
+#endif
 		:: d_step { MAY_DEMOTE(0) -> demote(0) }
 #if CBLOCKS > 1
 		:: d_step { MAY_DEMOTE(1) -> demote(1) }

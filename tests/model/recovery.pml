@@ -106,7 +106,7 @@ inline recovery_writes_pages()
 inline recovery_writes_super()
 {
 	printf("start: superblock generation %d\n", generation + 1);
-	write_super(1 - NEWEST, 0);
+	write_super((RULE(C5_TARGET) -> 1 - NEWEST : NEWEST), 0);
 	phase = FIRST
 }
 

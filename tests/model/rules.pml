@@ -27,6 +27,8 @@
 #define W5_VOID		12	/* no region mark can be stored: all mappings are made void before the write goes on */
 #define W5_BUSY		13	/* no busy mark can be stored: the same */
 
+#define L1_DEMOTE	75	/* a demotion excludes the writes of its block */
+
 /* Busy marks */
 #define B1_COUNT	14	/* a mark stands until the last of several writers has left the cblock */
 #define B1_REMOVED	15	/* a mark stands from the removal of a mapping until that is committed */

@@ -71,6 +71,9 @@
 #ifndef DIGEST
 #define DIGEST 0		/* 1: the superblock holds the set digest; 0: each rule must do without its help */
 #endif
+#ifndef ONE_PAGE
+#define ONE_PAGE 0		/* 1: the page of one cblock is never written without the others', as if all were in one page */
+#endif
 #ifndef VOID_FILLS
 #define VOID_FILLS 0		/* F1's other way: 1: a write voids the fill of its block, 0: it waits for it */
 #endif
@@ -167,7 +170,8 @@ writer w[2];
 #define AT_CACHE 5
 
 /* The fill: from the read of the origin to the end of the cache write. */
-bool filling, fill_void;
+byte filling;			/* 0: no, 1: read from the origin, 2: stored in the cache, not yet complete */
+bool fill_void;
 byte fill_block, fill_c, fill_value[SECTORS];
 
 byte unflushed;			/* E1's D: blocks written since the last good origin flush */

@@ -262,7 +262,7 @@ inline fill_begins(o)
 	:: !IN(map, o) && TAKEABLE(c) && (!WRITING(o) || !RULE(F1_WRITES)) ->
 		printf("fill of block %d into cblock %d: origin read\n", o, c);
 		fills++;
-		filling = true;
+		filling = 1;
 		fill_block = o;
 		fill_c = c;
 		for (i : 0 .. SECTORS - 1) {
@@ -281,13 +281,31 @@ inline fill_begins(o)
 	fi
 }
 
-inline fill_ends()
+inline fill_stores()
 {
-	printf("fill ends, void %d\n", fill_void);
 	for (i : 0 .. SECTORS - 1) {
 		n = fill_c * SECTORS + i;
 		cache[n] = fill_value[i];
 		cache_may[n] = cache_may[n] | BIT(fill_value[i]);
+	}
+}
+
+/* A step of its own only where a flush may fail between it and the end: else the cblock's content matters to nobody before. */
+inline fill_is_stored()
+{
+	printf("fill stored\n");
+	fill_stores();
+	filling = 2
+}
+
+inline fill_ends()
+{
+	printf("fill ends, void %d\n", fill_void);
+	if
+	:: filling == 1 -> fill_stores()
+	:: else
+	fi;
+	for (i : 0 .. SECTORS - 1) {
 		fill_value[i] = 0
 	}
 	if
@@ -296,14 +314,15 @@ inline fill_ends()
 		state[fill_c] = MAPPED;
 		map[fill_c] = fill_block + 1
 	fi;
-	filling = false;
+	filling = 0;
 	fill_void = false;
 	fill_block = 0;
 	fill_c = 0
 }
 
 /* L1: exclusive with the writes of the block. */
-#define MAY_DEMOTE(cb) (phase == RUN && demotions < DEMOTIONS && !stopping && !frozen && state[cb] == MAPPED && !USED(cb))
+#define MAY_DEMOTE(cb)													\
+	(phase == RUN && demotions < DEMOTIONS && !stopping && !frozen && state[cb] == MAPPED && (!USED(cb) || !RULE(L1_DEMOTE)))
 
 inline demote(cb)
 {

@@ -32,6 +32,7 @@ MOUNT_TESTS = \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
 	tests/mount/test-threads-on-one-page.sh \
+	tests/mount/test-warm-after-power.sh \
 	tests/mount/test-warm-restart.sh \
 	tests/mount/test-wrong-mountpoint.sh \
 	tests/mount/test-wrong-origin.sh \

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The simulator: the real engine over disks that die, one run per seed.
 SIM_SOURCES = tests/sim/config.c tests/sim/config.h tests/sim/disks.c tests/sim/disks.h tests/sim/events.c tests/sim/events.h \
+	tests/sim/format.c tests/sim/format.h \
 	tests/sim/oracle.c tests/sim/oracle.h tests/sim/workload.c tests/sim/workload.h tests/sim/world.c tests/sim/world.h
 
 check_PROGRAMS += tests/sim/sim
@@ -8,7 +9,17 @@ tests_sim_sim_SOURCES = tests/sim/sim.c tests/sim/run.c tests/sim/run.h tests/si
 tests_sim_sim_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/sim
 tests_sim_sim_LDADD = lib/libcachewt-internal.la
 
-TESTS += tests/sim/test-sim.sh
+# Every state that a crash can leave of short workloads, recovered.
+check_PROGRAMS += tests/sim/crash-states
+tests_sim_crash_states_SOURCES = tests/sim/crash-states.c tests/sim/disks.c tests/sim/disks.h tests/sim/format.c tests/sim/format.h \
+	tests/sim/record.c tests/sim/record.h tests/sim/states.c tests/sim/states.h tests/sim/u64map.h
+tests_sim_crash_states_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/sim $(XXHASH_CFLAGS)
+tests_sim_crash_states_LDADD = lib/libcachewt-internal.la $(XXHASH_LIBS)
+.PHONY: check-crash-states
+check-crash-states: tests/sim/crash-states
+	tests/sim/crash-states
+
+TESTS += tests/sim/test-sim.sh tests/sim/crash-states
 dist_check_SCRIPTS += tests/sim/test-sim.sh
 EXTRA_DIST += tests/sim/seeds.txt
 

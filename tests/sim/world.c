@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "format.h"
 #include "metadata/format.h"
 #include "workload.h"
 
@@ -424,32 +425,12 @@ void world_restart(struct world *w)
 /*
  * ------------------------------------------------------------------ begin, end
  */
-
-/* The default region is larger than all of our origin. */
-static void small_regions(struct world *w)
-{
-	uint8_t *bytes = disks_bytes(&w->disks, METADATA);
-
-	for (int copy = 0; copy < SUPERBLOCK_COPIES; copy++) {
-		uint8_t *sector = bytes + superblock_page(copy) * PAGE_BYTES;
-		struct superblock sb;
-
-		if (superblock_decode(sector, copy, &sb) != PAGE_OK)
-			sim_fail(w, "format: a superblock that does not verify");
-		sb.region_shift = log2_of(w->c.block_size * w->c.region_blocks);
-		superblock_encode(&sb, copy, sector);
-	}
-}
-
 static void format(struct world *w)
 {
 	struct store_geometry geo = { .block_size_bytes = w->c.block_size, .nr_cblocks = w->c.nr_cblocks,
 		.origin_size_bytes = w->c.origin_size };
-	struct cwt_error err;
 
-	if (store_format(w->disks.memory[METADATA], &geo, &err))
-		sim_fail(w, "format: %s", err.text);
-	small_regions(w);
+	sim_format(w->disks.memory[METADATA], disks_bytes(&w->disks, METADATA), &geo, log2_of(w->c.block_size * w->c.region_blocks));
 }
 
 void world_init(struct world *w, uint64_t seed, uint32_t without)

@@ -38,7 +38,7 @@ void rig_expect_shadow(struct rig *rig);		/* the whole device equals the shadow,
 
 /* One queued transfer, waited for; returns its error.  A good write goes into the shadow, too. */
 int rig_transfer(struct rig *rig, enum device_op op, uint64_t offset_bytes, void *buf, uint32_t len_bytes);
-/* Kick, then reap and wait for the fd until nothing is in flight; fails after 20 s. */
+/* Kick, then reap and wait for the fd until nothing is in flight; fails after 10 s. */
 void rig_settle(struct rig *rig);
 /* Reap once, waiting for the fd at most timeout_ms if there is nothing yet. */
 int rig_reap(struct rig *rig, int timeout_ms);

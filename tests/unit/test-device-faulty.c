@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "device/aio.h"
 #include "faulty-rig.h"
 
 /*
@@ -175,6 +176,31 @@ START_TEST(a_delayed_transfer_ends_later_while_others_pass)
 	begin = now_ms();
 	ck_assert_int_eq(device_flush(rig.dev), 0);
 	ck_assert_uint_ge(now_ms() - begin, 60);
+	rig_close(&rig);
+}
+END_TEST
+
+/* Over files the transfer goes on to the kernel when its time has come, though nobody kicks any more. */
+START_TEST(a_delayed_transfer_of_a_file_needs_no_further_kick)
+{
+	const char *file = make_test_file(_i ? "/dev/shm" : test_disk_dir(), 65536, 1);
+	struct faulty_options options = { 0 };
+	struct device *inner, *dev;
+	struct watched w;
+	struct rig rig;
+
+	ck_assert_int_eq(aio_device_open(file, &(struct aio_options){ 0 }, &inner, NULL, NULL), 0);
+	ck_assert_int_eq(faulty_device_open(inner, &options, &dev), 0);
+	rig_open_device(&rig, dev, "faulty over aio", 4);
+	add_rule(&rig, "write:delay=20");
+	fill_pattern(w.bytes, 4096, 8);
+	memcpy(rig.shadow + 4096, w.bytes, 4096);
+	watched_submit(&rig, &w, DEVICE_WRITE, 4096, 4096);
+	for (uint64_t begin = now_ms(); !w.is_done && now_ms() - begin < 10000; )
+		rig_reap(&rig, 1000);
+	ck_assert(w.is_done);
+	ck_assert_int_eq(w.error, 0);
+	rig_expect_shadow(&rig);
 	rig_close(&rig);
 }
 END_TEST
@@ -400,6 +426,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, a_failed_read_leaves_garbage);
 	tcase_add_test(tc, the_fields_of_a_finished_transfer_are_garbage);
 	tcase_add_test(tc, a_delayed_transfer_ends_later_while_others_pass);
+	tcase_add_loop_test(tc, a_delayed_transfer_of_a_file_needs_no_further_kick, 0, 2);
 	tcase_add_test(tc, what_is_held_waits_for_release);
 	tcase_add_test(tc, rules_parse_from_text);
 	tcase_add_test(tc, wrong_rules_are_refused_with_a_line);

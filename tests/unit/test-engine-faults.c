@@ -285,6 +285,62 @@ START_TEST(where_the_origin_cannot_punch_zeros_are_written)
 }
 END_TEST
 
+/* After a kill the page cache may hold what nobody flushed; a clean mark must not vouch for copies of it. */
+START_TEST(a_clean_stop_of_a_read_only_mount_flushes_the_origin)
+{
+	ck_assert_int_eq(rig_stop(&rig), 0);
+	rig.o.read_only = true;
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	rig_warm(&rig, 0, 2);
+	rig_fail(rig.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	ck_assert_int_eq(rig_stop(&rig), -EIO);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+}
+END_TEST
+
+/* E2, E3: the process may end right after, and the next start on the same boot goes by the marks. */
+START_TEST(what_a_failed_flush_dropped_is_marked_before_a_failed_stop_ends)
+{
+	rig_warm(&rig, 0, 3);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	rig_fail(_i ? rig.dev.cache : rig.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	ck_assert_int_eq(rig_stop(&rig), -EIO);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+}
+END_TEST
+
+START_TEST(what_a_failed_fsync_dropped_is_marked_before_it_is_answered)
+{
+	rig_warm(&rig, 0, 3);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	rig_fail(rig.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	ck_assert_int_eq(rig_do(&rig, CWT_FLUSH, 0, 0, 0), -EIO);
+	rig_kill(&rig);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+}
+END_TEST
+
+/* E3: a cache whose flush has failed may hold what it held before, and a hit that is under way would read that. */
+START_TEST(a_hit_whose_mapping_is_dropped_meanwhile_is_answered_by_the_origin)
+{
+	struct rig_request *q;
+
+	rig_warm(&rig, 0, 1);
+	q = rig_begin(&rig, 0, CWT_READ, 0, BLOCK, 0);
+	cwt_loop_turn(rig.loop[0]);
+	ck_assert_uint_eq(faulty_device_nr_pending(rig.dev.cache), 1);
+	ck_assert_int_eq(cwt_message(rig.e, "drop", NULL), 0);
+	memset(memory_device_bytes(rig.cache_memory) + BLOCK, 0x77, 4 * BLOCK);
+	rig_settle(&rig);
+	ck_assert_int_eq(q->r.result, BLOCK);
+	ck_assert(!memcmp(q->buf, rig.expect, BLOCK));
+	rig_free(q);
+	rig_check(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine-faults");
@@ -310,6 +366,10 @@ int main(void)
 	tcase_add_test(tc, any_failing_cache_operation_is_invisible);
 	tcase_add_test(tc, a_punch_that_fails_drops_the_mapping);
 	tcase_add_test(tc, where_the_origin_cannot_punch_zeros_are_written);
+	tcase_add_test(tc, a_clean_stop_of_a_read_only_mount_flushes_the_origin);
+	tcase_add_loop_test(tc, what_a_failed_flush_dropped_is_marked_before_a_failed_stop_ends, 0, 2);
+	tcase_add_test(tc, what_a_failed_fsync_dropped_is_marked_before_it_is_answered);
+	tcase_add_test(tc, a_hit_whose_mapping_is_dropped_meanwhile_is_answered_by_the_origin);
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(ta, setup_aligned, teardown);
 	tcase_add_test(ta, a_failed_fill_is_not_the_readers_error);

@@ -73,6 +73,7 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "cache I/O: memory");
 	check_has_line(&s, "mode: writethrough");
 	check_has_line(&s, "read-only: no");
+	check_has_line(&s, "warm after: kill");
 	check_has_line(&s, "bypass: none");
 	check_has_line(&s, "read hits: 11");
 	check_has_line(&s, "write misses: 14");
@@ -82,6 +83,8 @@ START_TEST(labelled_lines_follow)
 	s.bypass = CWT_BYPASS_ORIGIN_FLUSH;
 	strcpy(s.bypass_reason, "a flush failed");
 	s.books_balance = false;
+	s.warm_after_power = true;
+	check_has_line(&s, "warm after: power");
 	check_has_line(&s, "bypass: origin-flush");
 	check_has_line(&s, "bypass reason: a flush failed");
 	check_has_line(&s, "books balance: no");
@@ -138,10 +141,11 @@ START_TEST(json_has_every_number_under_its_own_name)
 	ck_assert(json_object_get_boolean_member(o, "books_balance"));
 	ck_assert(!json_object_get_boolean_member(o, "read_only"));
 	ck_assert_str_eq(json_object_get_string_member(o, "mode"), "writethrough");
+	ck_assert_str_eq(json_object_get_string_member(o, "warm_after"), "kill");
 	ck_assert_str_eq(json_object_get_string_member(o, "bypass"), "none");
 	ck_assert_str_eq(json_object_get_string_member(o, "policy"), "clock");
 	ck_assert_str_eq(json_object_get_string_member(o, "cache_io"), "memory");
-	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 2 + 8);
+	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8);
 	g_object_unref(parser);
 }
 END_TEST
