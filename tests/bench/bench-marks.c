@@ -117,7 +117,8 @@ static struct cwt *open_way(const struct bench *b, enum way way)
 {
 	struct cwt_config config = {
 		.origin_path = b->origin, .cache_path = b->cache, .metadata_path = b->metadata,
-		.cache_size_bytes = b->size_bytes + b->block_size, .block_size_bytes = b->block_size,
+		.cache_size_bytes = b->size_bytes / 4 * 5,	/* some of it is kept free */
+		.block_size_bytes = b->block_size,
 		.policy = "lru", .commit_interval_ms = b->commit_interval_ms, .warm_after_power = way == WAY_POWER,
 	};
 	struct cwt_error err;
