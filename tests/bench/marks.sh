@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-#	make bench-marks	[DIRS="/dev/shm /var/tmp"] [MIB=256] [BLOCK_SIZE=65536] [ROUNDS=5] [SECONDS_EACH=2]
+#	make bench-marks	[DIRS="/dev/shm /var/tmp"] [MIB=256] [BLOCK_SIZE=65536] [ROUNDS=9] [MS=1000]
 #				[INTERVAL_MS=1000] [MOUNTED=yes]
 #
 # The cost of the marks: random write hits of 4 KiB with busy marks (kill), with region marks too (power), and without (off), in
@@ -9,12 +9,12 @@
 # Nothing is asserted.  DIRS decide what is measured: memory (/dev/shm) and a disk.
 #
 # INTERVAL_MS is that of commits.  After one, each region's next write waits for a mark and its flush, so the smaller the interval
-# the larger the cost of power; SECONDS_EACH should not be much less than it.
+# the larger the cost of power; MS should not be much less than it.
 set -euo pipefail
 export LC_ALL=C
 
 DIRS=${DIRS:-/dev/shm /var/tmp} MIB=${MIB:-256} BLOCK_SIZE=${BLOCK_SIZE:-65536}
-ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-2} INTERVAL_MS=${INTERVAL_MS:-1000} MOUNTED=${MOUNTED:-yes}
+ROUNDS=${ROUNDS:-9} MS=${MS:-1000} INTERVAL_MS=${INTERVAL_MS:-1000} MOUNTED=${MOUNTED:-yes}
 work=
 
 cleanup() {
@@ -45,7 +45,7 @@ mount_with() {
 # write_hits DEPTH: writes per second.
 write_hits() {
 	fio --name=write --filename="$work/mnt/origin" --size="${MIB}M" --rw=randwrite --bs=4k --iodepth="$1" --ioengine=libaio \
-		--direct=1 --overwrite=1 --time_based --runtime="$SECONDS_EACH" --ramp_time=0.3 --output-format=terse \
+		--direct=1 --overwrite=1 --time_based --runtime="${MS}ms" --ramp_time=0.3 --output-format=terse \
 		--terse-version=3 | cut -d';' -f49
 }
 
@@ -78,8 +78,8 @@ mounted() {
 for dir in $DIRS; do
 	work=$(mktemp -d "$dir/cachewtfs-bench.XXXXXX")
 	echo "$(uname -sr), $(nproc) CPUs, $(date -I), $(stat -f -c %T "$work"): $MIB MiB cached, blocks of $BLOCK_SIZE," \
-		"$ROUNDS rounds of $SECONDS_EACH s, a commit every $INTERVAL_MS ms"
-	"$BENCH_MARKS" "$work" "$MIB" "$BLOCK_SIZE" "$SECONDS_EACH" "$ROUNDS" "$INTERVAL_MS"
+		"$ROUNDS rounds of $MS ms, a commit every $INTERVAL_MS ms"
+	"$BENCH_MARKS" "$work" "$MIB" "$BLOCK_SIZE" "$MS" "$ROUNDS" "$INTERVAL_MS"
 	if [ "$MOUNTED" = yes ]; then mounted; fi
 	rm -rf --one-file-system "$work"
 	work=
