@@ -27,6 +27,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/mutant.h"
 #include "cachewt.h"
 #include "device/device.h"
 #include "engine/cells.h"
@@ -164,6 +165,8 @@ static inline uint32_t engine_block_len(const struct cwt *e, oblock_t o)
 {
 	uint64_t begin = (uint64_t)o.v << e->block_shift;
 
+	if (mutant_is(MUTANT_PAST_ODD_END))
+		return e->block_size;
 	return e->origin_size - begin < e->block_size ? (uint32_t)(e->origin_size - begin) : e->block_size;
 }
 

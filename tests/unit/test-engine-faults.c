@@ -371,6 +371,38 @@ START_TEST(a_hit_whose_mapping_is_dropped_meanwhile_is_answered_by_the_origin)
 }
 END_TEST
 
+/* E2: an fsync's failed flush may have lost what the commit's own flush, which comes after it and succeeds, no longer sees. */
+START_TEST(a_commit_in_whose_midst_an_fsync_fails_is_given_up)
+{
+	struct rig_options o = { .warm_after_power = true };
+	struct rig_request *q;
+	struct rig r;
+	int ret = 1;
+
+	rig_start(&r, &o);
+	rig_warm(&r, 0, 2);
+	ck_assert_int_eq(cwt_message(r.e, "commit", NULL), 0);
+	ck_assert_int_eq(rig_do(&r, CWT_WRITE, 0, 10, 0x69), 10);
+	for (int i = 0; i < _i; i++)
+		ret = engine_commit_step(r.e, 0);
+	ck_assert_int_eq(ret, 1);
+	rig_fail(r.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	q = rig_begin(&r, 0, CWT_FLUSH, 0, 0, 0);
+	ck_assert(jobs_step(r.e));
+	while (ret == 1)
+		ret = engine_commit_step(r.e, 0);
+	ck_assert_int_eq(ret, -EIO);
+	rig_settle(&r);
+	ck_assert_int_eq(q->r.result, -EIO);
+	rig_free(q);
+	rig_kill(&r);
+	r.boot++;
+	ck_assert_int_eq(rig_open(&r, false), 0);
+	ck_assert_msg(!rig_mapped(&r, 0), "the region of a write that a flush has lost is marked no longer");
+	rig_end(&r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine-faults");
@@ -401,6 +433,7 @@ int main(void)
 	tcase_add_test(tc, what_a_failed_fsync_dropped_is_marked_before_it_is_answered);
 	tcase_add_loop_test(tc, a_commit_under_way_is_given_up_when_a_flush_fails, 0, 2);
 	tcase_add_test(tc, a_hit_whose_mapping_is_dropped_meanwhile_is_answered_by_the_origin);
+	tcase_add_loop_test(tc, a_commit_in_whose_midst_an_fsync_fails_is_given_up, 1, 4);
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(ta, setup_aligned, teardown);
 	tcase_add_test(ta, a_failed_fill_is_not_the_readers_error);
