@@ -266,7 +266,7 @@ int recovery_write(struct store *s, struct recovery *r, const struct superblock 
 		sb.floor_generation = s->sb.generation + 1;
 	}
 	s->sb.state &= ~STATE_CLEAN;	/* in memory: the store is in use from here on */
-	ret = commit_superblock(s, &sb, r);
+	ret = commit_superblock(s, &sb, r);	/* both copies unclean, durably: what lets later commits do without flushes (C8) */
 	if (ret)
 		return failed(s->dev.metadata, ret, "the first commit failed", err);
 	ret = write_label(s);
