@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
 #include "engine/migration.h"
@@ -36,36 +37,39 @@ void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 	}
 }
 
-/* E2.  D is not kept block by block: everything goes, which is more and needs no book-keeping on the way of a write. */
+/* E2.  A commit under way has copied mappings whose data may be gone; it must not vouch for them, nor clear their marks. */
 static void flush_failed_locked(struct cwt *e, int error)
 {
-	e->flush.sticky_error = error;
-	e->flush.nr_failed++;
+	e->flush.sticky_error = mutant_is(MUTANT_FLUSH_ERROR_FORGOTTEN) ? 0 : error;
 	e->stats.origin_flush_errors++;
+	e->commit.origin_lost = true;
 	regions_keep_locked(e);
-	bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
+	if (!mutant_is(MUTANT_FLUSH_FAILURE_KEEPS))
+		bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
 }
 
-int flush_origin(struct cwt *e, bool for_user)
+/*
+ * The kernel tells of a failed write-back once for each open file, so a flush after a failed one may succeed although bytes are lost: the
+ * sticky error is asked again when the lock is held, and the next flush is issued only when the failure before it was handled.
+ */
+int flush_origin(struct cwt *e)
 {
-	int error;
+	int error, sticky_error;
 
-	pthread_mutex_lock(&e->flush.lock);
+	pthread_mutex_lock(&e->flush.io_lock);
 	pthread_mutex_lock(&e->lock);
-	error = for_user ? e->flush.sticky_error : 0;
+	sticky_error = e->flush.sticky_error;
 	pthread_mutex_unlock(&e->lock);
-	if (error)
-		goto out;
-	error = device_flush(e->dev.origin);
-	if (!error)
-		goto out;
-	pthread_mutex_lock(&e->lock);
-	flush_failed_locked(e, error);
-	pthread_mutex_unlock(&e->lock);
-	log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s", e->dev.origin->name,
-		  strerror(-error));
-out:
-	pthread_mutex_unlock(&e->flush.lock);
+	error = sticky_error ? sticky_error : device_flush(e->dev.origin);
+	if (error && !sticky_error) {
+		pthread_mutex_lock(&e->lock);
+		flush_failed_locked(e, error);
+		pthread_mutex_unlock(&e->lock);
+	}
+	pthread_mutex_unlock(&e->flush.io_lock);
+	if (error && !sticky_error)
+		log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s",
+			  e->dev.origin->name, strerror(-error));
 	return error;
 }
 
@@ -90,10 +94,16 @@ static void flush_run(struct cwt *e, struct job *job)
 
 	pthread_mutex_lock(&e->lock);
 	list_splice_tail(&e->flush.current, &e->flush.waiting);
+	error = e->flush.sticky_error;
 	pthread_mutex_unlock(&e->lock);
-	error = flush_origin(e, true);
+
+	if (!error)
+		error = flush_origin(e);
+
 	pthread_mutex_lock(&e->lock);
 	list_splice_tail(&answered, &e->flush.current);
+	if (mutant_is(MUTANT_FLUSH_ANSWERS_LATER))
+		list_splice_tail(&answered, &e->flush.waiting);
 	again = !list_empty(&e->flush.waiting);
 	e->flush.running = again;
 	pthread_mutex_unlock(&e->lock);

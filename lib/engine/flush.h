@@ -3,8 +3,7 @@
  * Flush: fsync means the origin (I11).
  *
  * A flush covers what was answered before it was issued, so a request that comes while one is under way waits for the next; all that
- * wait share one.  Flushes of the origin, those of commits too, are serialized, and none is issued until a failure has been handled
- * (E1): the system tells of lost data once, and a flush beside the one that is told would pass for good.
+ * wait share one.  Flushes of the origin are serialized, and none is issued until a failure has been handled (E1).
  *
  * A failure is answered to all that wait, and from then on to every flush until `origin-ok` or a remount, since nobody knows which
  * acknowledged bytes are gone; everything cached is dropped and the cache bypassed (E2).
@@ -15,11 +14,8 @@
 #include "engine/request.h"
 
 void flush_begin(struct cwt_loop *loop, struct cwt_request *r);
-/*
- * One flush of the origin, and what its failure means.  for_user: the sticky error, if there is one, is the answer.  0 or the error.
- * Blocks; expects neither cwt.lock nor flush.lock.  The caller writes the marks of what was dropped.
- */
-int flush_origin(struct cwt *e, bool for_user);
+/* Flush the origin.  A failure is handled before anybody else can issue a flush.  Blocks; expects at most commit.run_lock. */
+int flush_origin(struct cwt *e);
 /* `origin-ok`. */
 void flush_origin_ok_locked(struct cwt *e);
 

@@ -8,6 +8,7 @@ rules_of_page() { sed -n 's/^\.It \([WLBFCERS][0-9]\)\( .*\)\?$/\1/p' man/cachew
 rows() { grep -E '^\| [WLBFCERS][0-9] \|' HACKING.md; }
 
 # names COLUMN <ROW: what stands in backquotes there.
+# shellcheck disable=SC2016
 names() { cut -d'|' -f"$1" | grep -oE '`[^`]+`' | tr -d '`'; }
 
 complain() {
@@ -32,7 +33,7 @@ while IFS= read -r row; do
 		fi
 	done
 	for name in $(names 5 <<<"$row" || :); do
-		grep -qE "^#define $name[[:space:]]" tests/model/rules.pml || complain "$rule" "the model has no $name"
+		grep -qE "^#define ${name}[[:space:]]" tests/model/rules.pml || complain "$rule" "the model has no $name"
 	done
 done < <(rows)
 exit $failed
