@@ -101,7 +101,7 @@ static int commit_snapshot(struct cwt *e)
 	regions_snapshot_locked(e);
 	if (mutant_is(MUTANT_REGIONS_CLEARED_EARLY))
 		regions_committed_locked(e);
-	cs->wanted = false;
+	cs->wanted = cs->origin_lost = false;
 	e->stats.last_commit_ms = engine_now_ms(e);	/* of the attempt: a failing one is not repeated at once */
 	store_commit_begin(e->store, cs->flags);
 	if (!mutant_is(MUTANT_LATER_REMOVALS_FREED))
@@ -189,14 +189,17 @@ static int engine_commit_end(struct cwt *e, int error)
 int engine_commit_step(struct cwt *e, unsigned flags)
 {
 	struct engine_commit *cs = &e->commit;
-	bool dead;
+	bool dead, lost;
 	int ret;
 
 	pthread_mutex_lock(&e->lock);
 	dead = cs->dead;
+	lost = cs->origin_lost;
 	pthread_mutex_unlock(&e->lock);
 	if (dead)
 		return cs->step == COMMIT_IDLE ? -EROFS : engine_commit_end(e, -EROFS);
+	if (lost && cs->step != COMMIT_IDLE && !store_commit_superblock_issued(e->store))
+		return engine_commit_end(e, -EIO);	/* E2 */
 	switch (cs->step) {
 	case COMMIT_IDLE:
 		cs->flags = flags | (e->options.warm_after_power ? COMMIT_FLUSH : 0);

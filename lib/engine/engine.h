@@ -13,7 +13,7 @@
  * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the three exceptions that are said:
  *	marks.io_lock	one writer of mark pages at a time.  Held across a buffered write of 4 KiB, which is its purpose (B2)
  *	commit.run_lock	one commit at a time.  Held across its I/O, by threads that may block, and by engine_void()
- *	flush.io_lock	one flush of the origin at a time.  Held across it, by threads that may block (E1)
+ *	flush.io_lock	one flush of the origin at a time, until a failure of it was handled (E1).  Held across the flush
  *	cwt.lock	cells, map, policy, marks in memory, fills, flush and commit state, statistics
  *	jobs.lock	the queue of jobs
  *	loop.inbox_lock	what other threads post to a loop
@@ -73,8 +73,8 @@ struct flush_state {
 	struct list waiting;		/* of struct request, for the next flush */
 	struct list current;		/* answered by the flush under way */
 	bool running;
-	pthread_mutex_t io_lock;	/* outside cwt.lock: one flush of the origin at a time (E1) */
 	int sticky_error;		/* I11: until `origin-ok` or a remount */
+	pthread_mutex_t io_lock;	/* around flush_origin()'s flush; the fields above are cwt.lock's */
 	struct job job;
 };
 
@@ -89,6 +89,7 @@ struct engine_commit {
 	bool wanted;			/* do not wait for the interval: free cblocks run low */
 	enum commit_step step;		/* run_lock */
 	unsigned flags;			/* run_lock: COMMIT_FLUSH, COMMIT_CLEAN */
+	bool origin_lost;		/* a flush of the origin failed since the snapshot (E2) */
 	pthread_mutex_t run_lock;	/* one commit at a time; outermost, held by threads that may block */
 	bool dead;			/* outcome unknown, or a mark failed: the metadata is not written any more in this run */
 };

@@ -37,30 +37,37 @@ void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 	}
 }
 
+/* E2.  A commit under way has copied mappings whose data may be gone; it must not vouch for them, nor clear their marks. */
 static void flush_failed_locked(struct cwt *e, int error)
 {
 	e->flush.sticky_error = mutant_is(MUTANT_FLUSH_ERROR_FORGOTTEN) ? 0 : error;
 	e->stats.origin_flush_errors++;
+	e->commit.origin_lost = true;
+	regions_keep_locked(e);
 	if (!mutant_is(MUTANT_FLUSH_FAILURE_KEEPS))
 		bypass_start_locked(e, CWT_BYPASS_ORIGIN_FLUSH, "flush of the origin failed: %s", strerror(-error));
 }
 
 /*
- * The kernel tells of a failed write-back once for each open file: of two flushes side by side one would not hear of it, and call lost
- * bytes durable.  The next is issued when the failure of the one before has been handled.
+ * The kernel tells of a failed write-back once for each open file, so a flush after a failed one may succeed although bytes are lost: the
+ * sticky error is asked again when the lock is held, and the next flush is issued only when the failure before it was handled.
  */
 int flush_origin(struct cwt *e)
 {
-	int error;
+	int error, sticky_error;
 
 	pthread_mutex_lock(&e->flush.io_lock);
-	error = device_flush(e->dev.origin);
 	pthread_mutex_lock(&e->lock);
-	if (error)
-		flush_failed_locked(e, error);
+	sticky_error = e->flush.sticky_error;
 	pthread_mutex_unlock(&e->lock);
+	error = sticky_error ? sticky_error : device_flush(e->dev.origin);
+	if (error && !sticky_error) {
+		pthread_mutex_lock(&e->lock);
+		flush_failed_locked(e, error);
+		pthread_mutex_unlock(&e->lock);
+	}
 	pthread_mutex_unlock(&e->flush.io_lock);
-	if (error)
+	if (error && !sticky_error)
 		log_error("%s: flush failed, every fsync fails until `cachewt message MOUNT origin-ok` or a remount: %s",
 			  e->dev.origin->name, strerror(-error));
 	return error;
@@ -94,8 +101,6 @@ static void flush_run(struct cwt *e, struct job *job)
 		error = flush_origin(e);
 
 	pthread_mutex_lock(&e->lock);
-	if (!error)
-		error = e->flush.sticky_error;	/* a commit's flush has failed while ours waited for it */
 	list_splice_tail(&answered, &e->flush.current);
 	if (mutant_is(MUTANT_FLUSH_ANSWERS_LATER))
 		list_splice_tail(&answered, &e->flush.waiting);

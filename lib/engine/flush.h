@@ -14,7 +14,7 @@
 #include "engine/request.h"
 
 void flush_begin(struct cwt_loop *loop, struct cwt_request *r);
-/* Flush the origin, for fsync or a commit, one at a time (E1); a failure is handled and logged here.  Blocks; expects no cwt.lock. */
+/* Flush the origin.  A failure is handled before anybody else can issue a flush.  Blocks; expects at most commit.run_lock. */
 int flush_origin(struct cwt *e);
 /* `origin-ok`. */
 void flush_origin_ok_locked(struct cwt *e);

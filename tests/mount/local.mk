@@ -3,7 +3,9 @@
 AM_TESTS_ENVIRONMENT = \
 	CACHEWTFS='$(abs_top_builddir)/src/cachewtfs$(EXEEXT)'; export CACHEWTFS; \
 	CACHEWT='$(abs_top_builddir)/src/cachewt$(EXEEXT)'; export CACHEWT; \
-	IO_HELPER='$(abs_top_builddir)/tests/mount/io-helper$(EXEEXT)'; export IO_HELPER;
+	IO_HELPER='$(abs_top_builddir)/tests/mount/io-helper$(EXEEXT)'; export IO_HELPER; \
+	KILL9_WRITER='$(abs_top_builddir)/tests/mount/kill9-writer$(EXEEXT)'; export KILL9_WRITER; \
+	FSYNC_WRITER='$(abs_top_builddir)/tests/mount/fsync-writer$(EXEEXT)'; export FSYNC_WRITER;
 
 MOUNT_TESTS = \
 	tests/mount/test-allow-other.sh \
@@ -19,12 +21,15 @@ MOUNT_TESTS = \
 	tests/mount/test-fifty-remounts.sh \
 	tests/mount/test-fio-verify.sh \
 	tests/mount/test-full-cache-disk.sh \
+	tests/mount/test-kill9.sh \
+	tests/mount/test-kill9-filesystem.sh \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \
 	tests/mount/test-origin-changed.sh \
 	tests/mount/test-processes.sh \
 	tests/mount/test-punch-zero-seek.sh \
 	tests/mount/test-read-only.sh \
+	tests/mount/test-reset-of-damaged-metadata.sh \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
 	tests/mount/test-threads-on-one-page.sh \
@@ -39,5 +44,14 @@ TESTS += $(MOUNT_TESTS)
 dist_check_SCRIPTS += $(MOUNT_TESTS)
 EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh
 
-check_PROGRAMS += tests/mount/io-helper
+check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer
+tests_mount_fsync_writer_SOURCES = tests/mount/fsync-writer.c
 tests_mount_io_helper_SOURCES = tests/mount/io-helper.c
+tests_mount_kill9_writer_SOURCES = tests/mount/kill9-writer.c
+tests_mount_kill9_writer_LDADD = $(AIO_LIBS)
+
+# make check-kill9 [ROUNDS=n] [SEED=n] [DEPTH=n] [TMPDIR=DIR]
+.PHONY: check-kill9
+check-kill9: all tests/mount/kill9-writer
+	$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' ROUNDS='$(ROUNDS)' SEED='$(SEED)' DEPTH='$(DEPTH)' \
+		"$(srcdir)/tests/mount/test-kill9.sh"
