@@ -2,11 +2,11 @@
 /*
  * Mutants: bugs that other caches had, or that this one must never have, each put back at one place.
  *
- * A build configured with --enable-mutants has them all, and CWT_MUTANT=name in the environment brings one of them to life; it is
- * read once, before main().  The tests must fail on every one: `make check-mutants`.  In every other build mutant_is() is the constant
- * false, and nothing is left of them.
+ * A build configured with --enable-mutants has them all, and CWT_MUTANT=name in the environment brings one of them to
+ * life; it is read once, before main().  The tests must fail on every one: `make check-mutants`.  In every other build
+ * mutant_is() is the constant false, and nothing is left of them.
  *
- * Where: `mutant_is(MUTANT_NAME)` in the line that the mutant changes.  What kills each is said in HACKING.md, section 9.
+ * Where: `mutant_is(MUTANT_NAME)` in the line that the mutant changes.  What kills each: HACKING.md, section 9.
  */
 #ifndef CWT_BASE_MUTANT_H
 #define CWT_BASE_MUTANT_H
@@ -62,7 +62,6 @@
 	M(SLOTS_NOT_ERASED, "slots-not-erased")			/* R3: of a commit that was not finished */ \
 	M(DIGEST_NOT_CHECKED, "digest-not-checked")		/* R3 */ \
 	M(BOOT_BEFORE_DROPS, "boot-before-drops")		/* R4 */ \
-	M(REGION_MARKS_FORGOTTEN, "region-marks-forgotten")	/* R6: cleared by a start after a kill */ \
 	M(SESSION_IGNORED, "session-ignored")			/* I15: an older copy of the cache is believed */ \
 	M(TAG_IGNORED, "tag-ignored")				/* R2: the origin was another's meanwhile */ \
 	M(TIMES_IGNORED, "times-ignored")			/* the origin was written while it was not mounted */

@@ -344,7 +344,7 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 	s->start = start_decide(f);
 	s->nr_mapped = start_is_warm(s->start) ? r.nr_mapped - r.nr_dropped : 0;
 	s->nr_dropped = r.nr_dropped;
-	s->keep_region_marks = s->start == START_WARM_KILL && f->region_marks_kept && !mutant_is(MUTANT_REGION_MARKS_FORGOTTEN);
+	s->keep_region_marks = s->start == START_WARM_KILL && f->region_marks_kept;
 	next.state = o->warm_after_power ? STATE_REGION_MARKS : 0;
 	next.origin_kind = ORIGIN_UNKNOWN;
 	next.origin_mtime_ns = next.origin_ctime_ns = 0;

@@ -3,9 +3,10 @@
 #
 #	tests/mutants/mutants.sh [NAME...]	(in the folder of a build with --enable-mutants; `make check-mutants`)
 #
-# Wakes each mutant of lib/base/mutant.h, or those named, runs the simulator and then the unit programs until one fails, and says
-# which and after how long.  A mutant that all pass is a failure: a test is missing.  First of all the same tests must pass without
-# a mutant.  It ends with automake's counts, for run-tests.sh; the last line is "N passed, N failed"; the exit status is 0 if nothing failed.
+# Wakes each mutant of lib/base/mutant.h, or those named, runs the simulator and then the unit programs until one fails,
+# and says which and after how long.  A mutant that all pass is a failure: a test is missing.  First of all the same tests
+# must pass without a mutant.  It ends with automake's counts, for run-tests.sh; the last line is "N passed, N failed".
+# Exit status 0: nothing failed; 2: this build has no mutants.
 #
 #	SIM_SEEDS	for each mutant, at most (default 600)
 #	JOBS		mutants at a time (default: processors)
@@ -13,7 +14,7 @@ set -uo pipefail
 export LC_ALL=C
 
 sim=tests/sim/sim
-units=(engine-order store-marks engine-life store engine-races engine-faults device-faulty store-crash)	# cheap ones first
+units=(engine-order store-marks engine-life store engine-races engine-faults device-faulty store-crash)
 seeds=${SIM_SEEDS:-600}
 jobs=${JOBS:-$(nproc)}
 seconds=120			# for one program: a mutant may never end
@@ -75,12 +76,12 @@ check_none() {
 	fi
 }
 
-known=$(CWT_MUTANT='?' "$sim" 2>&1 | sed -n 's/^\t//p')
-if [ -z "$known" ]; then
+mapfile -t known < <(CWT_MUTANT='?' "$sim" 2>&1 | sed -n 's/^\t//p')
+if [ ${#known[@]} -eq 0 ]; then
 	echo "$0: this build has no mutants (configure with --enable-mutants)" >&2
 	exit 2
 fi
-[ $# -gt 0 ] || set -- none $known
+[ $# -gt 0 ] || set -- none "${known[@]}"
 begin=$SECONDS
 for name; do
 	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What must come before what: orders that show only while a call of a store takes long, or at a second crash.  A call is made long by
- * a HOLD rule, in a thread of its own; everything else is stepped.
+ * What must come before what: orders that show only while a call of a store takes long, or at a second crash.  A call is
+ * made long by a HOLD rule, in a thread of its own; everything else is stepped.
  */
 #include "engine-rig.h"
 #include "metadata/store_internal.h"
@@ -128,8 +128,8 @@ START_TEST(an_fsync_that_comes_during_a_flush_is_not_answered_by_it)
 END_TEST
 
 /*
- * E1: the kernel tells of a failed write-back once for each open file.  Of two flushes side by side, fsync's and a commit's, only one
- * would hear of it, and the other would call lost bytes durable.
+ * E1: the kernel tells of a failed write-back once for each open file.  Of two flushes side by side, fsync's and a commit's,
+ * only one would hear of it, and the other would call lost bytes durable.
  */
 START_TEST(a_commit_waits_with_its_flush_of_the_origin_for_that_of_an_fsync)
 {
@@ -183,29 +183,6 @@ START_TEST(a_write_to_a_block_whose_removal_is_not_committed_waits_for_its_regio
 }
 END_TEST
 
-/* R6: after a kill the stores have still not been flushed, so what a power cut would not tell stays marked over the start. */
-START_TEST(region_marks_outlive_a_kill_until_a_flush)
-{
-	struct rig_options o = { .warm_after_power = true };
-	struct rig rig;
-
-	rig_start(&rig, &o);
-	rig_warm(&rig, 0, 2);
-	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
-	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x33), BLOCK);
-	marks_write_stale(rig.e);
-	rig_kill(&rig);
-	ck_assert_int_eq(rig_open(&rig, false), 0);
-	ck_assert(rig_mapped(&rig, 0));
-	rig_kill(&rig);
-	rig.boot++;
-	ck_assert_int_eq(rig_open(&rig, false), 0);
-	ck_assert(!rig_mapped(&rig, 0));
-	rig_check(&rig);
-	rig_end(&rig);
-}
-END_TEST
-
 /* B1: between the legs origin and cache differ; a kill there must find the mark, late clears or not. */
 START_TEST(a_mark_stays_until_the_cache_leg_has_ended)
 {
@@ -233,7 +210,7 @@ START_TEST(a_mark_stays_until_the_cache_leg_has_ended)
 }
 END_TEST
 
-/* A power-mode engine whose block 0 is mapped, committed and written since, with the snapshot of the next commit just taken. */
+/* Power mode; block 0 is mapped, committed and written since, and the snapshot of the next commit was just taken. */
 static void start_with_a_snapshot(struct rig *rig)
 {
 	struct rig_options o = { .nr_cblocks = 8, .warm_after_power = true };
@@ -321,7 +298,6 @@ int main(void)
 	tcase_add_test(tc, an_fsync_that_comes_during_a_flush_is_not_answered_by_it);
 	tcase_add_test(tc, a_commit_waits_with_its_flush_of_the_origin_for_that_of_an_fsync);
 	tcase_add_test(tc, a_write_to_a_block_whose_removal_is_not_committed_waits_for_its_region_mark);
-	tcase_add_test(tc, region_marks_outlive_a_kill_until_a_flush);
 	tcase_add_test(tc, a_mark_stays_until_the_cache_leg_has_ended);
 	tcase_add_test(tc, a_cblock_removed_after_the_snapshot_is_freed_by_the_next_commit);
 	tcase_add_test(tc, region_marks_stay_until_both_stores_are_flushed);
