@@ -111,8 +111,7 @@ phase_tsan() {
 # Check forks for each test, and valgrind follows: a leak or an error in a child is that test's failure.
 phase_valgrind() {
 	build_in gcc --enable-warnings CC=gcc || return
-	CK_TIMEOUT_MULTIPLIER=30 check valgrind "$jobs" check-unit LOG_COMPILER=valgrind \
-		LOG_FLAGS='-q --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99'
+	CK_TIMEOUT_MULTIPLIER=30 check valgrind "$jobs" check-valgrind
 }
 
 # The tarball is complete: it builds from read-only sources, checks, installs, uninstalls and leaves nothing.

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/flush.h"
 #include "engine/migration.h"
@@ -98,10 +99,13 @@ static int commit_snapshot(struct cwt *e)
 
 	pthread_mutex_lock(&e->lock);
 	regions_snapshot_locked(e);
-	cs->wanted = false;
+	if (mutant_is(MUTANT_REGIONS_CLEARED_EARLY))
+		regions_committed_locked(e);
+	cs->wanted = cs->origin_lost = false;
 	e->stats.last_commit_ms = engine_now_ms(e);	/* of the attempt: a failing one is not repeated at once */
 	store_commit_begin(e->store, cs->flags);
-	map_commit_begin(&e->map);
+	if (!mutant_is(MUTANT_LATER_REMOVALS_FREED))
+		map_commit_begin(&e->map);
 	for (uint32_t page = 0; page < cs->nr_pages && !error; page++) {
 		if (!bitmap_test(cs->dirty_pages, page))
 			continue;
@@ -119,28 +123,16 @@ static int commit_snapshot(struct cwt *e)
  */
 static int commit_flush_cache(struct cwt *e)
 {
-	int error = device_flush(e->dev.cache);
+	int error = mutant_is(MUTANT_CACHE_NOT_FLUSHED) ? 0 : device_flush(e->dev.cache);
 
 	if (!error)
 		return 0;
 	pthread_mutex_lock(&e->lock);
 	e->stats.cache_flush_errors++;
-	drop_all_locked(e);	/* E3: nobody knows which of it is on the disk */
+	if (!mutant_is(MUTANT_CACHE_FLUSH_FAILURE_KEEPS))
+		drop_all_locked(e);	/* E3: nobody knows which of it is on the disk */
 	pthread_mutex_unlock(&e->lock);
 	log_warning("%s: flush failed, its contents are dropped: %s", e->dev.cache->name, strerror(-error));
-	return error;
-}
-
-static int commit_flush_origin(struct cwt *e)
-{
-	int error = device_flush(e->dev.origin);	/* read-only too: an earlier mount may have died before its flush (R6) */
-
-	if (!error)
-		return 0;
-	pthread_mutex_lock(&e->lock);
-	flush_failed_locked(e, error);
-	pthread_mutex_unlock(&e->lock);
-	log_error("%s: flush failed: %s", e->dev.origin->name, strerror(-error));
 	return error;
 }
 
@@ -151,9 +143,12 @@ static void commit_done_locked(struct cwt *e)
 {
 	cblock_t c;
 
+	if (mutant_is(MUTANT_LATER_REMOVALS_FREED))
+		map_commit_begin(&e->map);
 	while (c = map_commit_next(&e->map), !cblock_is_none(c)) {
-		regions_unneed_locked(e, OBLOCK(map_cb(&e->map, c)->oblock));
-		if (map_cb(&e->map, c)->users)
+		if (!mutant_is(MUTANT_REGION_UNNEEDED_EARLY))
+			regions_unneed_locked(e, OBLOCK(map_cb(&e->map, c)->oblock));
+		if (map_cb(&e->map, c)->users && !mutant_is(MUTANT_REUSE_UNDER_READER))
 			continue;	/* the last of them frees it: cblock_put_locked() */
 		marks_clear(&e->marks, c);
 		map_free_limbo(&e->map, c);
@@ -194,14 +189,17 @@ static int engine_commit_end(struct cwt *e, int error)
 int engine_commit_step(struct cwt *e, unsigned flags)
 {
 	struct engine_commit *cs = &e->commit;
-	bool dead;
+	bool dead, lost;
 	int ret;
 
 	pthread_mutex_lock(&e->lock);
 	dead = cs->dead;
+	lost = cs->origin_lost;
 	pthread_mutex_unlock(&e->lock);
 	if (dead)
 		return cs->step == COMMIT_IDLE ? -EROFS : engine_commit_end(e, -EROFS);
+	if (lost && cs->step != COMMIT_IDLE && !store_commit_superblock_issued(e->store))
+		return engine_commit_end(e, -EIO);	/* E2 */
 	switch (cs->step) {
 	case COMMIT_IDLE:
 		cs->flags = flags | (e->options.warm_after_power ? COMMIT_FLUSH : 0);
@@ -215,7 +213,8 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 		cs->step = COMMIT_FLUSH_ORIGIN;
 		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_FLUSH_ORIGIN:
-		ret = commit_flush_origin(e);
+		/* Read-only too: an earlier mount may have died before its flush (R6). */
+		ret = mutant_is(MUTANT_ORIGIN_NOT_FLUSHED) ? 0 : flush_origin(e);
 		cs->step = COMMIT_STORE;
 		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_STORE:

@@ -10,9 +10,10 @@
  * Threads.  Any number of loops, each one thread; job threads, which may block; callers of status and messages.  In tests nothing
  * is started: the same code is stepped by one thread.
  *
- * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the two exceptions that are said:
+ * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the three exceptions that are said:
  *	marks.io_lock	one writer of mark pages at a time.  Held across a buffered write of 4 KiB, which is its purpose (B2)
  *	commit.run_lock	one commit at a time.  Held across its I/O, by threads that may block, and by engine_void()
+ *	flush.io_lock	one flush of the origin at a time, until a failure of it was handled (E1).  Held across the flush
  *	cwt.lock	cells, map, policy, marks in memory, fills, flush and commit state, statistics
  *	jobs.lock	the queue of jobs
  *	loop.inbox_lock	what other threads post to a loop
@@ -26,6 +27,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/mutant.h"
 #include "cachewt.h"
 #include "device/device.h"
 #include "engine/cells.h"
@@ -72,6 +74,7 @@ struct flush_state {
 	struct list current;		/* answered by the flush under way */
 	bool running;
 	int sticky_error;		/* I11: until `origin-ok` or a remount */
+	pthread_mutex_t io_lock;	/* around flush_origin()'s flush; the fields above are cwt.lock's */
 	struct job job;
 };
 
@@ -86,6 +89,7 @@ struct engine_commit {
 	bool wanted;			/* do not wait for the interval: free cblocks run low */
 	enum commit_step step;		/* run_lock */
 	unsigned flags;			/* run_lock: COMMIT_FLUSH, COMMIT_CLEAN */
+	bool origin_lost;		/* a flush of the origin failed since the snapshot (E2) */
 	pthread_mutex_t run_lock;	/* one commit at a time; outermost, held by threads that may block */
 	bool dead;			/* outcome unknown, or a mark failed: the metadata is not written any more in this run */
 };
@@ -161,6 +165,8 @@ static inline uint32_t engine_block_len(const struct cwt *e, oblock_t o)
 {
 	uint64_t begin = (uint64_t)o.v << e->block_shift;
 
+	if (mutant_is(MUTANT_PAST_ODD_END))
+		return e->block_size;
 	return e->origin_size - begin < e->block_size ? (uint32_t)(e->origin_size - begin) : e->block_size;
 }
 

@@ -14,8 +14,8 @@
 #include "engine/request.h"
 
 void flush_begin(struct cwt_loop *loop, struct cwt_request *r);
-/* A failed flush of the origin, wherever it was issued. */
-void flush_failed_locked(struct cwt *e, int error);
+/* Flush the origin.  A failure is handled before anybody else can issue a flush.  Blocks; expects at most commit.run_lock. */
+int flush_origin(struct cwt *e);
 /* `origin-ok`. */
 void flush_origin_ok_locked(struct cwt *e);
 

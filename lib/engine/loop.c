@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/read.h"
 #include "engine/writethrough.h"
@@ -146,7 +147,8 @@ static int loop_submit(struct cwt_loop *loop)
 
 	if (list_empty(&loop->to_submit) && list_empty(&loop->zero_ready))
 		return device_queue_kick(loop->queue);
-	marks_write_urgent(loop->engine);
+	if (!mutant_is(MUTANT_MARK_AFTER_LEG))
+		marks_write_urgent(loop->engine);
 	if (loop->writes_origin || !list_empty(&loop->zero_ready))
 		engine_note_write(loop->engine);
 	loop->writes_origin = false;
@@ -155,6 +157,8 @@ static int loop_submit(struct cwt_loop *loop)
 	for (; (n = list_pop(&loop->zero_ready)); nr++)
 		zero_post(list_entry(n, struct zero_chunk, node));
 	device_queue_kick(loop->queue);
+	if (mutant_is(MUTANT_MARK_AFTER_LEG))
+		marks_write_urgent(loop->engine);
 	return nr;
 }
 

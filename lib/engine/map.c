@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 
 static void cblock_list_init(struct cblock_list *l)
 {
@@ -146,8 +147,8 @@ void map_remove(struct map *map, cblock_t c)
 		cwt_assert(*at != BLOCK_NONE);
 	*at = cb->next;
 	map->nr_mapped--;
-	cb->state = CB_REMOVED;
-	cblock_list_add(map, &map->removed, c);
+	cb->state = mutant_is(MUTANT_REUSE_BEFORE_COMMIT) ? CB_FREE : CB_REMOVED;
+	cblock_list_add(map, cb->state == CB_FREE ? &map->free : &map->removed, c);
 }
 
 void map_commit_begin(struct map *map)

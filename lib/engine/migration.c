@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "engine/commit.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
@@ -49,14 +50,14 @@ bool fill_start_locked(struct block_request *b)
 {
 	struct cwt_loop *loop = b->loop;
 	struct cwt *e = loop->engine;
-	uint32_t len = engine_block_len(e, b->oblock);
+	uint32_t len = engine_block_len(e, b->oblock), hold_end = mutant_is(MUTANT_FILL_HOLDS_NOTHING) ? 1 : e->block_size;
 	struct fill *f;
 	cblock_t c;
 
 	if (list_empty(&loop->free_fills))
 		return false;
 	f = list_entry(loop->free_fills.next, struct fill, node);
-	if (!cell_try_enter(&e->cells, b->oblock, &f->hold, HOLD_READ, 0, e->block_size))
+	if (!cell_try_enter(&e->cells, b->oblock, &f->hold, HOLD_READ, 0, hold_end))
 		return false;
 	c = fill_take_cblock_locked(e);
 	if (cblock_is_none(c)) {
@@ -130,7 +131,8 @@ static void fill_finish_locked(struct fill *f)
 	cwt_assert(list_empty(&f->readers));
 	f->hold.cell->fill = NULL;
 	list_del(&f->all_node);
-	if (!f->void_it && !f->error) {
+	f->void_it &= !mutant_is(MUTANT_VOID_FILL_PUBLISHED);
+	if (!f->void_it && (!f->error || mutant_is(MUTANT_FAILED_FILL_PUBLISHED))) {
 		map_publish(&e->map, f->cblock, f->oblock);
 		e->policy->ops->mapped(e->policy, f->cblock, f->oblock, 0);
 		regions_need_locked(e, f->oblock);
@@ -195,9 +197,12 @@ void fill_step_locked(struct fill *f)
  */
 void cblock_remove_locked(struct cwt *e, cblock_t c, enum removal why)
 {
+	if (mutant_is(MUTANT_REGION_UNNEEDED_EARLY))
+		regions_unneed_locked(e, OBLOCK(map_cb(&e->map, c)->oblock));
 	map_remove(&e->map, c);
 	e->policy->ops->unmapped(e->policy, c);
-	marks_set(&e->marks, c);
+	if (!mutant_is(MUTANT_REMOVAL_NOT_MARKED))
+		marks_set(&e->marks, c);
 	commit_page_dirty_locked(e, c);
 	if (why == REMOVAL_DEMOTION)
 		e->stats.demotions++;

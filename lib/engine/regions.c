@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
 #include "engine/migration.h"
@@ -97,7 +98,8 @@ bool regions_enter_locked(struct cwt *e, struct block_request *b)
 		return true;
 	region = region_of(r, b->oblock);
 	r->writers[region]++;
-	bitmap_clear(r->candidates, region);	/* C2 */
+	if (!mutant_is(MUTANT_REGION_KEPT_IN_SET))
+		bitmap_clear(r->candidates, region);	/* C2 */
 	if (!r->on || !r->needed[region] || bitmap_test(r->durable, region))
 		return true;
 	if (!bitmap_test(r->marked, region)) {
@@ -210,7 +212,7 @@ static void regions_run(struct cwt *e, struct job *job)
 	wanted = !list_empty(&r->waiting);
 	pthread_mutex_unlock(&e->lock);
 	if (!error && wanted)
-		error = device_flush(e->dev.metadata);
+		error = mutant_is(MUTANT_REGION_MARK_NOT_FLUSHED) ? 0 : device_flush(e->dev.metadata);
 	if (error && wanted) {
 		regions_failed(e, error);
 	} else if (!error && wanted) {

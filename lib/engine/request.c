@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/flush.h"
 #include "engine/loop.h"
@@ -61,6 +62,8 @@ static bool breq_enter_locked(struct cwt *e, struct block_request *b)
 {
 	if (b->request->op == CWT_READ)
 		return cell_enter(&e->cells, b->oblock, &b->hold, HOLD_READ, b->lo, b->hi);
+	if (mutant_is(MUTANT_HOLD_NOT_WIDENED))
+		return cell_enter(&e->cells, b->oblock, &b->hold, HOLD_WRITE, b->lo, b->hi);
 	return cell_enter(&e->cells, b->oblock, &b->hold, HOLD_WRITE, (uint32_t)round_down_to(b->lo, e->align),
 			  MIN((uint32_t)round_up_to(b->hi, e->align), e->block_size));
 }
@@ -87,7 +90,7 @@ struct block_request *breq_cut_locked(struct cwt_loop *loop, struct cwt_request 
 	loop->nr_breqs_free--;
 	b->request = r;
 	b->oblock = OBLOCK(p->next >> e->block_shift);
-	b->cblock = CBLOCK(BLOCK_NONE);
+	b->cblock = mutant_is(MUTANT_DECIDE_BEFORE_ENTERING) ? map_lookup(&loop->engine->map, b->oblock) : CBLOCK(BLOCK_NONE);
 	b->lo = (uint32_t)(p->next & (e->block_size - 1));
 	b->hi = left < e->block_size - b->lo ? b->lo + (uint32_t)left : e->block_size;
 	b->buf = r->buf ? (uint8_t *)r->buf + (p->next - r->offset_bytes) : NULL;
@@ -133,6 +136,8 @@ void breq_decide_locked(struct block_request *b)
 void breq_io(struct block_request *b, struct device *dev, enum device_op op, uint64_t offset_bytes,
 	     void (*done)(struct device_io *io))
 {
+	if (mutant_is(MUTANT_REUSED_FIELDS) && b->state == BREQ_CACHE_LEG)
+		offset_bytes += b->io.offset_bytes - engine_origin_offset(b->loop->engine, b->oblock) - b->lo;
 	b->io.dev = dev;
 	b->io.op = op;
 	b->io.offset_bytes = offset_bytes + b->lo;
@@ -207,12 +212,12 @@ static void request_part_ended(struct cwt_loop *loop, struct cwt_request *r, uin
 {
 	struct request *p = request_priv(r);
 
-	if (error && offset_bytes < p->fail_offset) {
+	if (error && (offset_bytes < p->fail_offset || mutant_is(MUTANT_WRONG_PREFIX))) {
 		p->fail_offset = offset_bytes;
 		p->error = error;
 	}
 	cwt_assert(p->nr_pending > 0);
-	if (--p->nr_pending || p->next < p->end)
+	if ((--p->nr_pending && !mutant_is(MUTANT_ANSWERED_TWICE)) || p->next < p->end)
 		return;
 	if (!p->error)
 		request_answer(loop, r, (int64_t)(p->end - r->offset_bytes));

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
 #include "engine/regions.h"
@@ -12,10 +13,21 @@
 static void wt_origin_done(struct device_io *io);
 static void wt_cache_done(struct device_io *io);
 
+/* wt_worker() writes the cache. */
+static void wt_defer(struct block_request *b)
+{
+	b->state = BREQ_DEFERRED;
+	list_add_tail(&b->loop->deferred_writethrough, &b->node);
+}
+
 static void wt_origin_leg(struct block_request *b)
 {
 	struct cwt *e = b->loop->engine;
 
+	if (mutant_is(MUTANT_CACHE_FIRST) && !cblock_is_none(b->cblock) && !b->drop_mapping && b->state != BREQ_CACHE_LEG) {
+		wt_defer(b);
+		return;
+	}
 	b->state = BREQ_ORIGIN_LEG;
 	b->loop->writes_origin = true;
 	breq_io(b, e->dev.origin, DEVICE_WRITE, engine_origin_offset(e, b->oblock), wt_origin_done);
@@ -24,7 +36,7 @@ static void wt_origin_leg(struct block_request *b)
 void write_decide_locked(struct block_request *b)
 {
 	struct cwt *e = b->loop->engine;
-	cblock_t c = map_lookup(&e->map, b->oblock);
+	cblock_t c = mutant_is(MUTANT_DECIDE_BEFORE_ENTERING) ? b->cblock : map_lookup(&e->map, b->oblock);
 
 	e->stats.nr_undecided--;
 	if (!cblock_is_none(c)) {
@@ -68,7 +80,7 @@ static void wt_origin_failed(struct block_request *b, int error)
 
 	log_limited(&limit, LOG_LEVEL_ERROR, "%s: write of %u bytes at %llu failed: %s", e->dev.origin->name, b->hi - b->lo,
 		    (unsigned long long)engine_origin_offset(e, b->oblock) + b->lo, strerror(-error));
-	b->drop_mapping = true;
+	b->drop_mapping = !mutant_is(MUTANT_ORIGIN_ERROR_KEEPS);
 	breq_end(b, error);
 }
 
@@ -80,11 +92,11 @@ static void wt_origin_done(struct device_io *io)
 	cwt_assert(b->state == BREQ_ORIGIN_LEG);
 	if (io->error) {
 		wt_origin_failed(b, io->error);
-	} else if (cblock_is_none(b->cblock) || b->drop_mapping) {
+	} else if (cblock_is_none(b->cblock) || b->drop_mapping || mutant_is(MUTANT_CACHE_FIRST)) {
+		b->drop_mapping &= !mutant_is(MUTANT_WRITEAROUND_KEEPS);
 		breq_end(b, 0);
 	} else {
-		b->state = BREQ_DEFERRED;
-		list_add_tail(&b->loop->deferred_writethrough, &b->node);
+		wt_defer(b);
 	}
 }
 
@@ -97,6 +109,8 @@ void wt_worker(struct cwt_loop *loop)
 		struct block_request *b = list_entry(n, struct block_request, node);
 
 		cwt_assert(b->state == BREQ_DEFERRED);
+		if (mutant_is(MUTANT_MARK_CLEARED_EARLY))
+			marks_clear(&e->marks, b->cblock);
 		b->state = BREQ_CACHE_LEG;
 		breq_io(b, e->dev.cache, DEVICE_WRITE, store_cache_offset(b->cblock, e->block_size), wt_cache_done);
 	}
@@ -113,7 +127,10 @@ static void wt_cache_done(struct device_io *io)
 		log_limited(&limit, LOG_LEVEL_WARNING, "%s: write of block %u failed, it is not cached any more: %s",
 			    e->dev.cache->name, b->cblock.v, strerror(-io->error));
 		b->cache_error = io->error;
-		b->drop_mapping = true;
+		b->drop_mapping = !mutant_is(MUTANT_CACHE_ERROR_KEEPS);
 	}
-	breq_end(b, 0);
+	if (mutant_is(MUTANT_CACHE_FIRST))
+		wt_origin_leg(b);
+	else
+		breq_end(b, mutant_is(MUTANT_CACHE_ERROR_ANSWERED) ? b->cache_error : 0);
 }

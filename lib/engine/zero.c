@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
 #include "engine/regions.h"
@@ -106,6 +107,8 @@ static void zero_run(struct cwt *e, struct job *job)
 	struct zero_chunk *z = list_entry(job, struct zero_chunk, job);
 	bool punch = z->request->op == CWT_PUNCH;
 
+	if (mutant_is(MUTANT_ZERO_TAIL))
+		z->len_bytes = round_down_to(z->len_bytes, 512);
 	z->error = device_zero(e->dev.origin, punch ? DEVICE_PUNCH : DEVICE_ZERO, z->offset_bytes, z->len_bytes);
 	if (z->error == -EOPNOTSUPP && !punch)
 		z->error = zero_by_writing(e->dev.origin, z->offset_bytes, z->len_bytes);
@@ -123,7 +126,7 @@ void zero_finish(struct zero_chunk *z)
 {
 	for (unsigned i = 0; i < z->nr_parts; i++) {
 		cwt_assert(z->parts[i]->state == BREQ_ZERO);
-		z->parts[i]->drop_mapping = z->error != -EOPNOTSUPP;
+		z->parts[i]->drop_mapping = z->error != -EOPNOTSUPP && !mutant_is(MUTANT_PUNCH_KEEPS);
 		breq_end(z->parts[i], z->error);
 	}
 	list_add_head(&z->loop->free_zeros, &z->node);

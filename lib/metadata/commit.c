@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "metadata/store_internal.h"
 
 _Static_assert(STORE_ENTRIES_PER_PAGE == MAPPING_ENTRIES, "a page of the seam is a page on disk");
@@ -90,7 +91,7 @@ void store_commit_begin(struct store *s, unsigned flags)
 	struct commit *c = &s->commit;
 
 	cwt_assert(!store_commit_superblock_issued(s));
-	cwt_assert(!(s->sb.state & STATE_CLEAN));	/* S1: nothing follows the clean mark */
+	cwt_assert(!(s->sb.state & STATE_CLEAN) || mutant_is(MUTANT_CLEAN_WHILE_SERVING));	/* S1: nothing follows the clean mark */
 	commit_end(s);
 	c->flags = flags & COMMIT_CLEAN ? flags | COMMIT_FLUSH : flags;
 	c->next = s->sb;
@@ -202,6 +203,8 @@ static void commit_close_collection(struct store *s)
 	cwt_assert(nr_stale_held == s->nr_stale);
 	c->next.commit_time_ns = now_ns();
 	c->takes_times = device_info(s->dev.origin)->network;	/* the server's clock counts: every commit says what it showed */
+	if (mutant_is(MUTANT_CLEAN_WHILE_SERVING))
+		c->takes_times = c->flags |= COMMIT_CLEAN;
 	c->next.state = c->flags & COMMIT_CLEAN ? c->next.state | STATE_CLEAN : c->next.state & ~STATE_CLEAN;
 }
 
@@ -230,6 +233,8 @@ static bool state_applies(const struct commit *c, enum commit_state state)
 		return c->flags & COMMIT_CLEAN || c->takes_times;
 	case STEP_PAGES:
 		return c->at < c->nr;
+	case STEP_SECOND:
+		return !mutant_is(MUTANT_ONE_SUPERBLOCK);
 	case STEP_PAGES_FLUSH: case STEP_FIRST_FLUSH: case STEP_SECOND_FLUSH:
 		return c->flags & COMMIT_FLUSH;
 	default:

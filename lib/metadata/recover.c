@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/mutant.h"
 #include "metadata/reader.h"
 #include "metadata/store_internal.h"
 
@@ -86,7 +87,7 @@ static bool must_drop(const struct read_ctx *ctx, uint32_t c, const struct mappi
 	const struct superblock *sb = &ctx->s->sb;
 
 	if (ctx->r->busy)
-		return bitmap_test(ctx->r->busy, c);
+		return bitmap_test(ctx->r->busy, c) && !mutant_is(MUTANT_BUSY_MARKS_IGNORED);
 	return ctx->r->by_region && bitmap_test(ctx->s->region_marks,
 						m->oblock >> (sb->region_shift - log2_of(sb->block_size_bytes)));
 }
@@ -159,7 +160,7 @@ static int erase_unfinished(struct store *s, const struct recovery *r)
 	static const uint8_t zeros[PAGE_BYTES];
 	int ret = 0;
 
-	for (size_t i = 0; i < r->nr_erase && !ret; i++)
+	for (size_t i = 0; i < r->nr_erase && !ret && !mutant_is(MUTANT_SLOTS_NOT_ERASED); i++)
 		ret = device_write(s->dev.metadata, r->erase[i] * PAGE_BYTES, zeros, sizeof(zeros));
 	return ret || !r->nr_erase ? ret : device_flush(s->dev.metadata);
 }
@@ -266,7 +267,10 @@ int recovery_write(struct store *s, struct recovery *r, const struct superblock 
 		sb.floor_generation = s->sb.generation + 1;
 	}
 	s->sb.state &= ~STATE_CLEAN;	/* in memory: the store is in use from here on */
-	ret = commit_superblock(s, &sb, r);
+	if (mutant_is(MUTANT_BOOT_BEFORE_DROPS))
+		ret = commit_superblock(s, &sb, NULL);
+	if (!ret)
+		ret = commit_superblock(s, &sb, r);
 	if (ret)
 		return failed(s->dev.metadata, ret, "the first commit failed", err);
 	ret = write_label(s);

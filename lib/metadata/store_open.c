@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/mutant.h"
 #include "metadata/reader.h"
 #include "metadata/store_internal.h"
 
@@ -134,7 +135,7 @@ static int refuse_cache(const struct superblock *sb, struct device *cache, enum 
 static bool label_matches(const struct superblock *sb, enum page_verdict verdict, const struct label *label)
 {
 	return verdict == PAGE_OK && !memcmp(label->uuid, sb->uuid, UUID_BYTES) &&
-	       (label->session == sb->session || label->session == sb->old_session) &&
+	       (label->session == sb->session || label->session == sb->old_session || mutant_is(MUTANT_SESSION_IGNORED)) &&
 	       label->block_size_bytes == sb->block_size_bytes && label->nr_cblocks == sb->nr_cblocks;
 }
 
@@ -256,6 +257,8 @@ static bool places_equal(const struct place *a, const struct place *b)
 /* R1: the page caches that the last run wrote to are those we read from, and none of them has lost anything. */
 static bool is_same_boot(struct store *s, const struct store_options *o, const struct superblock *next)
 {
+	if (mutant_is(MUTANT_ANY_BOOT_TRUSTED))
+		return true;
 	if (!(o->boot_id[0] | o->boot_id[1]) || o->boot_id[0] != s->sb.boot_id[0] || o->boot_id[1] != s->sb.boot_id[1])
 		return false;
 	return places_equal(s->sb.places, next->places) && !device_flush(s->dev.origin) && !device_flush(s->dev.cache) &&
@@ -297,7 +300,7 @@ static bool tag_matches(struct store *s)
 static void look_at_origin(struct store *s, const struct store_options *o, struct start_facts *f, const struct superblock *next,
 			   const struct device_identity *origin)
 {
-	f->tag_matches = tag_matches(s);
+	f->tag_matches = tag_matches(s) || mutant_is(MUTANT_TAG_IGNORED);
 	if (f->clean)
 		return;
 	f->same_boot = is_same_boot(s, o, next);
@@ -327,7 +330,7 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 		ret = session_new(&next, f);
 	if (!ret)
 		look_at_origin(s, o, f, &next, &origin);
-	f->origin_matches = !ret && (o->trust_origin || fingerprint_matches(&s->sb, device_info(s->dev.origin), &origin));
+	f->origin_matches = !ret && (o->trust_origin || mutant_is(MUTANT_TIMES_IGNORED) || fingerprint_matches(&s->sb, device_info(s->dev.origin), &origin));
 	if (!ret && !f->clean)
 		ret = load_marks(s, f, &r);
 	if (!ret)
@@ -337,11 +340,11 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 			  s->dev.metadata->name, strerror(-ret));
 		goto out;
 	}
-	f->damaged = r.bad_entry || r.digest != s->sb.set_digest;
+	f->damaged = r.bad_entry || (r.digest != s->sb.set_digest && !mutant_is(MUTANT_DIGEST_NOT_CHECKED));
 	s->start = start_decide(f);
 	s->nr_mapped = start_is_warm(s->start) ? r.nr_mapped - r.nr_dropped : 0;
 	s->nr_dropped = r.nr_dropped;
-	s->keep_region_marks = s->start == START_WARM_KILL && f->region_marks_kept;
+	s->keep_region_marks = s->start == START_WARM_KILL && f->region_marks_kept && !mutant_is(MUTANT_REGION_MARKS_FORGOTTEN);
 	next.state = o->warm_after_power ? STATE_REGION_MARKS : 0;
 	next.origin_kind = ORIGIN_UNKNOWN;
 	next.origin_mtime_ns = next.origin_ctime_ns = 0;

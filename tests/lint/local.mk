@@ -9,10 +9,13 @@ EXTRA_DIST += .ci/run scripts/packages.sh
 # The tests of one kind; run-tests.sh uses these.
 check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/unit/%,$(TESTS))'
+check-valgrind:		# its programs: the scripts start programs of their own
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter-out %.sh,$(filter tests/unit/%,$(TESTS)))' LOG_COMPILER=valgrind \
+		LOG_FLAGS='-q --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99'
 check-lint:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/lint/%,$(TESTS))'
 check-mount:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/mount/%,$(TESTS))'
 print-tests:
 	@printf '%s\n' $(TESTS)
-.PHONY: print-tests check-unit check-lint check-mount
+.PHONY: print-tests check-unit check-valgrind check-lint check-mount

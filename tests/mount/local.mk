@@ -29,6 +29,7 @@ MOUNT_TESTS = \
 	tests/mount/test-processes.sh \
 	tests/mount/test-punch-zero-seek.sh \
 	tests/mount/test-read-only.sh \
+	tests/mount/test-reset-of-damaged-metadata.sh \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
 	tests/mount/test-threads-on-one-page.sh \

@@ -12,8 +12,10 @@ both=(--cache "$cache" --metadata "$meta")
 refused 1 "$cache.*(too small|smaller)" "${both[@]}" --cache-size 4K "$origin" "$mnt"
 refused 1 "$cache.*(too small|smaller)" "${both[@]}" --cache-size 100K "$origin" "$mnt"
 missing=$stores/missing
-refused 1 "$missing/cache.*(no such file|does not exist)" --cache "$missing/cache" --metadata "$meta" --cache-size 1M "$origin" "$mnt"
-refused 1 "$missing/meta.*(no such file|does not exist)" --cache "$cache" --metadata "$missing/meta" --cache-size 1M "$origin" "$mnt"
+refused 1 "$missing/cache.*(no such file|does not exist)" --cache "$missing/cache" --metadata "$meta" --cache-size 1M \
+	"$origin" "$mnt"
+refused 1 "$missing/meta.*(no such file|does not exist)" --cache "$cache" --metadata "$missing/meta" --cache-size 1M \
+	"$origin" "$mnt"
 refused 1 'directory' --cache "$stores" --metadata "$meta" --cache-size 1M "$origin" "$mnt"
 
 # The same file twice, also by another name.

@@ -98,8 +98,9 @@ void config_print(const struct config *c)
 	printf("seed %llu: origin %u bytes (align %u), %u cblocks of %u (align %u), %s, %s, commit every %u ms, %u loops, "
 	       "warm after %s (regions of %u blocks); %u events, %u requests at most, of %s, %u hot blocks; off:",
 	       (unsigned long long)c->seed, c->origin_size, c->origin_align, c->nr_cblocks, c->block_size, c->cache_align,
-	       modes[c->mode], c->policy, c->commit_interval_ms, c->nr_loops, c->warm_after_power ? "power" : "kill", c->region_blocks,
-	       c->nr_events, c->max_requests, aligns[c->align], c->hot_blocks);
+	       modes[c->mode], c->policy, c->commit_interval_ms, c->nr_loops,
+	       c->warm_after_power ? "power" : "kill", c->region_blocks, c->nr_events, c->max_requests,
+	       aligns[c->align], c->hot_blocks);
 	for (unsigned k = 0; k < SIM_NR_KINDS; k++)
 		if (!config_has(c, k))
 			printf(" %s", sim_kind_names[k]);

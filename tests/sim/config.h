@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What one seed chooses: the stores, the engine's options, how the workload looks, and which kinds of events there are and how
- * often.  Kinds are switched off at random, since some trouble is only met where other trouble does not stop it first; the
- * shrinker switches more of them off.
+ * What one seed chooses: the stores, the engine's options, how the workload looks, and which kinds of events there
+ * are and how often.  Kinds are switched off at random, since some trouble is only met where other trouble does not
+ * stop it first; the shrinker switches more of them off.
  */
 #ifndef SIM_CONFIG_H
 #define SIM_CONFIG_H
@@ -10,7 +10,10 @@
 #include "base/random.h"
 #include "cachewt.h"
 
-/* name, for --without and the trace; how many of 8 seeds have it; its weight among the events where it is one by itself */
+/*
+ * name, for --without and the trace; how many of 8 seeds have it; its weight among the events where it is one by
+ * itself
+ */
 #define SIM_KINDS(K) \
 	K(READ, "read", 8, 0)			/* requests */ \
 	K(WRITE, "write", 8, 0) \
@@ -82,6 +85,9 @@ void config_print(const struct config *c);
 struct random config_random(const struct config *c, uint64_t use);
 
 static inline bool one_in(struct random *r, uint64_t n) { return random_below(r, n) == 0; }
-static inline uint64_t random_from(struct random *r, uint64_t lo, uint64_t hi) { return lo + random_below(r, hi - lo + 1); }
+static inline uint64_t random_from(struct random *r, uint64_t lo, uint64_t hi)
+{
+	return lo + random_below(r, hi - lo + 1);
+}
 
 #endif

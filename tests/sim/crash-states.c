@@ -4,8 +4,8 @@
  *
  *	crash-states [NAME...]
  *
- * Prints for each workload how many states there were and how long it took.  Exit status 1: a state is recovered wrong, or was
- * skipped.
+ * Prints for each workload how many states there were and how long it took.  Exit status 1: a state is recovered
+ * wrong, or was skipped.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +27,8 @@
 #define SECTORS (BLOCK / SECTOR)
 
 /*
- * ------------------------------------------------------------------ no accident: sessions and times are the same in every recovery
+ * ------------------------------------------------------------------ no accident: sessions and times are the same in
+ * every recovery
  */
 static struct random randomness;
 
@@ -220,7 +221,8 @@ static void stop(struct rig *rig)
 }
 
 /*
- * ------------------------------------------------------------------ the workloads.  Each begins with blocks 0 and 1 mapped and committed
+ * ------------------------------------------------------------------ the workloads.  Each begins with blocks 0 and 1
+ * mapped and committed
  */
 static void promotion(struct rig *rig)
 {
@@ -327,8 +329,9 @@ static void restart_after_cut(struct rig *rig)
 }
 
 static const struct { const char *name; void (*run)(struct rig *rig); } workloads[] = {
-	{ "promotion", promotion }, { "demotion-and-reuse", demotion_and_reuse }, { "write-hit", write_hit }, { "overlap", overlap },
-	{ "flush", flush }, { "two-commits", two_commits }, { "write-during-commit", write_during_commit }, { "punch", punch },
+	{ "promotion", promotion }, { "demotion-and-reuse", demotion_and_reuse }, { "write-hit", write_hit },
+	{ "overlap", overlap }, { "flush", flush }, { "two-commits", two_commits },
+	{ "write-during-commit", write_during_commit }, { "punch", punch },
 	{ "clean-stop", clean_stop }, { "recovery", recovery }, { "restart", restart_after_cut },
 };
 
@@ -362,9 +365,10 @@ static bool check_workload(unsigned n, bool warm_after_power, struct states_coun
 	if (rig->e)
 		kill_it(rig);
 	good = states_check(name, &rig->m, &rig->record, &counts);
-	printf("%-40s %8llu states, %6llu of kills; %6llu recoveries, %7llu second crashes; %llu kept a mapping; %.1f s\n", name,
-	       (unsigned long long)counts.states, (unsigned long long)counts.kills, (unsigned long long)counts.recoveries,
-	       (unsigned long long)counts.second_crashes, (unsigned long long)counts.warm, now_s() - begun);
+	printf("%-40s %8llu states, %6llu of kills; %6llu recoveries, %7llu second crashes; %llu kept a mapping; %.1f s\n",
+	       name, (unsigned long long)counts.states, (unsigned long long)counts.kills,
+	       (unsigned long long)counts.recoveries, (unsigned long long)counts.second_crashes, (unsigned long long)counts.warm,
+	       now_s() - begun);
 	if (counts.skipped)
 		printf("%s: %llu moments had more than %u unflushed writes, their states were skipped\n", name,
 		       (unsigned long long)counts.skipped, STATES_UNFLUSHED_MAX);
@@ -408,6 +412,7 @@ int main(int argc, char **argv)
 			if (chosen(argc, argv, workloads[n].name))
 				good &= check_workload(n, power, &sum);
 	printf("%llu states, %llu recoveries, %llu skipped, %.1f s: %s\n", (unsigned long long)sum.states,
-	       (unsigned long long)sum.recoveries, (unsigned long long)sum.skipped, now_s() - begun, good ? "all right" : "WRONG");
+	       (unsigned long long)sum.recoveries, (unsigned long long)sum.skipped, now_s() - begun,
+	       good ? "all right" : "WRONG");
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The three stores as machines that can die: each a memory device inside a faulty one with a volatile write cache, which outlive
- * every engine; and *handles* around them, one set per life of an engine.
+ * The three stores as machines that can die: each a memory device inside a faulty one with a volatile write cache,
+ * which outlive every engine; and *handles* around them, one set per life of an engine.
  *
- * A kill leaves what was completed where it is, unflushed, so that a power cut after a restart may still take it; what was in flight
- * happens, does not happen, or happens in some of its sectors.  A power cut is a kill, and then each unflushed write is
- * present, absent or torn.
+ * A kill leaves what was completed where it is, unflushed, so that a power cut after a restart may still take it;
+ * what was in flight happens, does not happen, or happens in some of its sectors.  A power cut is a kill, and then
+ * each unflushed write is present, absent or torn.
  *
- * Dying in a blocking call: disks_arm(n) makes the n-th operation from now on the last one.  It happens, happens in part, or does
- * not; from then on every handle refuses everything, and the world abandons the engine as soon as it gets the control back.
+ * Dying in a blocking call: disks_arm(n) makes the n-th operation from now on the last one.  It happens, happens in
+ * part, or does not; from then on every handle refuses everything, and the world abandons the engine as soon as it
+ * gets the control back.
  */
 #ifndef SIM_DISKS_H
 #define SIM_DISKS_H

@@ -63,7 +63,8 @@ static void rest(struct world *w)
 
 static void fault(struct world *w, enum disk store)
 {
-	static const unsigned kinds[] = { FAULTY_READ, FAULTY_WRITE, FAULTY_FLUSH, FAULTY_ZERO, FAULTY_WRITE | FAULTY_ZERO, FAULTY_ANY };
+	static const unsigned kinds[] = { FAULTY_READ, FAULTY_WRITE, FAULTY_FLUSH, FAULTY_ZERO, FAULTY_WRITE | FAULTY_ZERO,
+		FAULTY_ANY };
 	static const enum faulty_effect effects[] = { FAULTY_FAIL, FAULTY_FAIL, FAULTY_FAIL_AFTER, FAULTY_FAIL_PARTWAY };
 	struct random *r = &w->random;
 	struct faulty_rule rule = { .kinds = kinds[random_below(r, ARRAY_SIZE(kinds))], .skip = random_below(r, 5),
@@ -126,8 +127,9 @@ static void restart(struct world *w)
 }
 
 static void (*const happenings[SIM_NR_KINDS])(struct world *w) = {
-	[SIM_SUBMIT] = submit, [SIM_TURN] = turn, [SIM_STEP] = step, [SIM_JOB] = job, [SIM_TIME] = pass_time, [SIM_STALE] = stale,
-	[SIM_REST] = rest, [SIM_MESSAGE] = workload_message, [SIM_ORIGIN_FAULT] = origin_fault, [SIM_CACHE_FAULT] = cache_fault,
+	[SIM_SUBMIT] = submit, [SIM_TURN] = turn, [SIM_STEP] = step, [SIM_JOB] = job, [SIM_TIME] = pass_time,
+	[SIM_STALE] = stale, [SIM_REST] = rest, [SIM_MESSAGE] = workload_message, [SIM_ORIGIN_FAULT] = origin_fault,
+	[SIM_CACHE_FAULT] = cache_fault,
 	[SIM_METADATA_FAULT] = metadata_fault, [SIM_LOSS] = loss, [SIM_CLEAR] = clear, [SIM_KILL] = kill_now,
 	[SIM_POWER] = power_now, [SIM_LAST] = last, [SIM_RESTART] = restart,
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The simulator: the real engine over disks that die, one run per seed.
-SIM_SOURCES = tests/sim/config.c tests/sim/config.h tests/sim/disks.c tests/sim/disks.h tests/sim/events.c tests/sim/events.h \
+SIM_SOURCES = tests/sim/config.c tests/sim/config.h tests/sim/disks.c tests/sim/disks.h \
+	tests/sim/events.c tests/sim/events.h \
 	tests/sim/format.c tests/sim/format.h \
 	tests/sim/oracle.c tests/sim/oracle.h tests/sim/workload.c tests/sim/workload.h tests/sim/world.c tests/sim/world.h
 
@@ -11,8 +12,10 @@ tests_sim_sim_LDADD = lib/libcachewt-internal.la
 
 # Every state that a crash can leave of short workloads, recovered.
 check_PROGRAMS += tests/sim/crash-states
-tests_sim_crash_states_SOURCES = tests/sim/crash-states.c tests/sim/disks.c tests/sim/disks.h tests/sim/format.c tests/sim/format.h \
-	tests/sim/record.c tests/sim/record.h tests/sim/states.c tests/sim/states.h tests/sim/u64map.h
+tests_sim_crash_states_SOURCES = tests/sim/crash-states.c tests/sim/disks.c tests/sim/disks.h \
+	tests/sim/format.c tests/sim/format.h \
+	tests/sim/record.c tests/sim/record.h tests/sim/states.c tests/sim/states.h \
+	tests/sim/states_fates.c tests/sim/states_internal.h tests/sim/states_recover.c tests/sim/u64map.h
 tests_sim_crash_states_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/sim $(XXHASH_CFLAGS)
 tests_sim_crash_states_LDADD = lib/libcachewt-internal.la $(XXHASH_LIBS)
 .PHONY: check-crash-states

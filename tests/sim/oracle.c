@@ -213,11 +213,16 @@ void oracle_flush_end(struct oracle *o, uint32_t since)
  */
 static bool may_see(const struct version *v, uint32_t since) { return v->gone_at > since; }
 
-static void explain(struct oracle *o, uint32_t since, uint32_t at, const uint8_t *data, uint32_t len, const struct segment *s)
+static void explain(struct oracle *o, uint32_t since, uint32_t at, const uint8_t *data, uint32_t len,
+		    const struct segment *s)
 {
 	size_t n = 0;
 
-#define SAY(...) do { if (n < sizeof(o->why)) n += (size_t)snprintf(o->why + n, sizeof(o->why) - n, __VA_ARGS__); } while (0)
+#define SAY(...) \
+	do { \
+		if (n < sizeof(o->why)) \
+			n += (size_t)snprintf(o->why + n, sizeof(o->why) - n, __VA_ARGS__); \
+	} while (0)
 	SAY("byte %u: found", at);
 	for (uint32_t w = o->nr_writes; w--; ) {
 		uint32_t most = MIN(len, 8);
@@ -244,8 +249,8 @@ static void explain(struct oracle *o, uint32_t since, uint32_t at, const uint8_t
 }
 
 /*
- * The read has seen one of the versions marked in seen.  When that was over before the read began, the rest was gone as soon as all
- * of them were over; else it may have come about during the read.
+ * The read has seen one of the versions marked in seen.  When that was over before the read began, the rest was gone
+ * as soon as all of them were over; else it may have come about during the read.
  */
 static void narrow(struct oracle *o, struct segment *s, const bool *seen, uint32_t since)
 {

@@ -2,9 +2,9 @@
 /*
  * The oracle: what a read may return, for every byte of the image.
  *
- * Every write is a *version* of the bytes it covers, with bytes of its own (oracle_fill()), so that what is read names the write
- * it came from.  The image is cut into segments at the borders of all writes and reads; each keeps its versions, newest last, and of
- * each when it was certainly gone for those who read later:
+ * Every write is a *version* of the bytes it covers, with bytes of its own (oracle_fill()), so that what is read
+ * names the write it came from.  The image is cut into segments at the borders of all writes and reads; each keeps
+ * its versions, newest last, and of each when it was certainly gone for those who read later:
  *
  *	a write under way	may be seen or not
  *	a write that succeeded	from its answer on, everything that was over before it began is gone

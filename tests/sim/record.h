@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Devices that write down what is done to them: every write with its bytes, when its caller was told, every flush and tag, and
- * whatever the test wants to remember between them.  The three of one machine share one record.
+ * Devices that write down what is done to them: every write with its bytes, when its caller was told, every flush and
+ * tag, and whatever the test wants to remember between them.  The three of one machine share one record.
  *
- * Queued transfers are in flight from their submit; the test lets the oldest one happen (recorder_step()), in any device.
+ * Queued transfers are in flight from their submit; the test lets the oldest one happen (recorder_step()), in any
+ * device.
  */
 #ifndef SIM_RECORD_H
 #define SIM_RECORD_H

@@ -24,7 +24,10 @@ void run_print_command(const struct run *run, FILE *f);
 int run_parse_kinds(const char *text, uint32_t *kinds);		/* -EINVAL */
 int run_parse_events(struct run *run, const char *text);	/* "3,7-9"; -EINVAL */
 
-/* Leave out what is not needed for the failure; prints the shortest run found and its trace.  False: it does not fail. */
+/*
+ * Leave out what is not needed for the failure; prints the shortest run found and its trace.  False: it does not
+ * fail.
+ */
 bool shrink(const struct run *run);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Shrinking: leave out events and kinds as long as the run still fails, in any way.  Every event has random numbers of its own, so
- * that the others stay as they are.  Each try is a child, since a failure ends the process.
+ * Shrinking: leave out events and kinds as long as the run still fails, in any way.  Every event has random numbers
+ * of its own, so that the others stay as they are.  Each try is a child, since a failure ends the process.
  */
 #include <fcntl.h>
 #include <stdio.h>

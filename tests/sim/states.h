@@ -2,14 +2,15 @@
 /*
  * Every legal state of the three files after a power cut, at every moment of a record.
  *
- * At each moment there is the durable content and the writes that no flush has covered, in flight or completed.  Each of these is
- * present, absent, or torn between two of its sectors; a border at which no sector differs in any version makes no other state.
- * Busy marks after a cut are arbitrary: as written, all set, all clear, and random.  A state is the metadata with the cache's
- * label (which recovery reads) and the data of origin and cache (which it never reads: asserted); so each metadata is recovered
- * once, again with a second crash at every operation of that recovery, and all mappings that can come of it are compared with
- * all data that can be beside it.
+ * At each moment there is the durable content and the writes that no flush has covered, in flight or completed.  Each
+ * of these is present, absent, or torn between two of its sectors; a border at which no sector differs in any version
+ * makes no other state. Busy marks after a cut are arbitrary: as written, all set, all clear, and random.  A state is
+ * the metadata with the cache's label (which recovery reads) and the data of origin and cache (which it never reads:
+ * asserted); so each metadata is recovered once, again with a second crash at every operation of that recovery, and
+ * all mappings that can come of it are compared with all data that can be beside it.
  *
- * A kill at every moment is done as well: what was completed is there, what was in flight is present, absent or torn; same boot.
+ * A kill at every moment is done as well: what was completed is there, what was in flight is present, absent or torn;
+ * same boot.
  */
 #ifndef SIM_STATES_H
 #define SIM_STATES_H

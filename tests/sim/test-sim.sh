@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A few hundred seeds: the kept ones, the first ones, and some that depend on the commit, so that every commit looks elsewhere.
+# A few hundred seeds: the kept ones, the first ones, and some that depend on the commit, so that every commit looks
+# elsewhere.
 set -eu
 here=$(dirname "$0")
 sim=${SIM:-tests/sim/sim}

@@ -245,8 +245,8 @@ void workload_submit(struct world *w)
  */
 void workload_message(struct world *w)
 {
-	static const char *const texts[] = { "origin-ok", "origin-ok", "cache-ok", "cache-ok", "bypass on", "bypass off", "bypass off",
-		"commit", "commit", "drop", "invalidate", "invalidate", "invalidate" };
+	static const char *const texts[] = { "origin-ok", "origin-ok", "cache-ok", "cache-ok", "bypass on", "bypass off",
+		"bypass off", "commit", "commit", "drop", "invalidate", "invalidate", "invalidate" };
 	const char *text = texts[random_below(&w->random, ARRAY_SIZE(texts))];
 	struct cwt_error err = { "" };
 	uint32_t offset, len;

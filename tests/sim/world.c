@@ -38,7 +38,8 @@ static void check_mappings(struct world *w)
 			continue;
 		while (a[at] == b[at])
 			at++;
-		sim_fail(w, "block %u is stale in cblock %u, from its byte %u on (origin %02x, cache %02x)", o.v, i, at, a[at], b[at]);
+		sim_fail(w, "block %u is stale in cblock %u, from its byte %u on (origin %02x, cache %02x)", o.v, i, at, a[at],
+			 b[at]);
 	}
 }
 
@@ -64,7 +65,10 @@ void world_look(struct world *w)
 	note_kept(w);
 }
 
-/* What a kill at this moment must leave: of these, all without a busy mark.  Late clears are late: then nothing is asked for. */
+/*
+ * What a kill at this moment must leave: of these, all without a busy mark.  Late clears are late: then nothing is
+ * asked for.
+ */
 static void must_keep(struct world *w, uint32_t *kept)
 {
 	struct cwt *e = w->e;
@@ -230,8 +234,9 @@ static enum cwt_mode choose_mode(struct world *w)
 
 static int open_engine(struct world *w, bool reset, struct cwt_error *err)
 {
-	struct engine_options eo = { .mode = choose_mode(w), .policy = w->c.policy, .commit_interval_ms = w->c.commit_interval_ms,
-		.read_only = w->read_only, .reset = reset, .warm_after_power = w->c.warm_after_power,
+	struct engine_options eo = { .mode = choose_mode(w), .policy = w->c.policy,
+		.commit_interval_ms = w->c.commit_interval_ms, .read_only = w->read_only, .reset = reset,
+		.warm_after_power = w->c.warm_after_power,
 		.env = { .now_ms = world_now_ms, .ctx = w, .boot_id = { w->boot, 1 }, .pid = 1, .stepped = true,
 			 .seed = w->c.seed } };
 
@@ -430,7 +435,8 @@ static void format(struct world *w)
 	struct store_geometry geo = { .block_size_bytes = w->c.block_size, .nr_cblocks = w->c.nr_cblocks,
 		.origin_size_bytes = w->c.origin_size };
 
-	sim_format(w->disks.memory[METADATA], disks_bytes(&w->disks, METADATA), &geo, log2_of(w->c.block_size * w->c.region_blocks));
+	sim_format(w->disks.memory[METADATA], disks_bytes(&w->disks, METADATA), &geo,
+		   log2_of(w->c.block_size * w->c.region_blocks));
 }
 
 void world_init(struct world *w, uint64_t seed, uint32_t without)

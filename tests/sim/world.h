@@ -2,8 +2,8 @@
 /*
  * One run: the disks, the engine that lives on them just now, the requests under way, and the oracle that watches.
  *
- * Everything is done by one thread, one step at a time.  A failure prints the seed, what was seen and how to see it again,
- * and ends the process.
+ * Everything is done by one thread, one step at a time.  A failure prints the seed, what was seen and how to see it
+ * again, and ends the process.
  */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
@@ -16,8 +16,8 @@
 
 /* What has been met, over all seeds of a process: a simulator that never gets anywhere finds nothing. */
 #define SIM_COVERAGE(C) \
-	C(events) C(requests) C(lives) C(rests) C(kills) C(power_cuts) C(last_operations) C(recoveries_cut) C(clean_stops) C(warm_starts) \
-	C(kept_after_kill) C(kept_after_power) C(rotten) \
+	C(events) C(requests) C(lives) C(rests) C(kills) C(power_cuts) C(last_operations) C(recoveries_cut) C(clean_stops) \
+	C(warm_starts) C(kept_after_kill) C(kept_after_power) C(rotten) \
 	C(block_requests) C(read_hits) C(read_misses) C(write_hits) C(write_misses) C(bypassed) C(promotions) \
 	C(demotions) C(invalidations) C(fills_voided) C(fills_failed) C(origin_read_errors) C(origin_write_errors) \
 	C(origin_flush_errors) C(cache_read_errors) C(cache_write_errors) C(cache_flush_errors) C(metadata_errors) C(commits)
@@ -43,7 +43,7 @@ struct world {
 	struct store_devices handles;
 	struct cwt_loop *loop[SIM_LOOPS];
 	bool read_only;
-	uint32_t kept[SIM_CBLOCKS_MAX];	/* by cblock: the block that is mapped there, in memory and in the last commit; BLOCK_NONE */
+	uint32_t kept[SIM_CBLOCKS_MAX];	/* by cblock: the block mapped there, in memory and in the last commit */
 	bool power_last;		/* what disks_arm() stands for */
 	struct list requests;		/* under way */
 	unsigned nr_requests, nr_submitted;
@@ -71,7 +71,10 @@ void world_restart(struct world *w);
 /* The last stop of a run. */
 void world_end(struct world *w);
 
-/* Every mapping of a block in whose cell nobody is equals the origin; and note what a kill must leave.  After every event. */
+/*
+ * Every mapping of a block in whose cell nobody is equals the origin; and note what a kill must leave.  After every
+ * event.
+ */
 void world_look(struct world *w);
 
 #endif

@@ -32,3 +32,6 @@ check_PROGRAMS += tests/unit/test-device-power
 tests_unit_test_device_power_SOURCES = tests/unit/test-device-power.c $(faulty_rig_sources)
 tests_unit_test_device_power_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_device_power_LDADD = $(UNIT_LIBS)
+
+# For: libtool --mode=execute valgrind --suppressions=tests/unit/valgrind.supp tests/unit/test-...
+EXTRA_DIST += tests/unit/valgrind.supp

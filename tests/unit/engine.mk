@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-ENGINE_TESTS = tests/unit/test-engine-faults tests/unit/test-engine-life tests/unit/test-engine-races \
+ENGINE_TESTS = tests/unit/test-engine-faults tests/unit/test-engine-life tests/unit/test-engine-order tests/unit/test-engine-races \
 	tests/unit/test-engine-threads
 check_PROGRAMS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
@@ -12,6 +12,10 @@ tests_unit_test_engine_faults_LDADD = $(UNIT_LIBS)
 tests_unit_test_engine_life_SOURCES = tests/unit/test-engine-life.c $(ENGINE_RIG)
 tests_unit_test_engine_life_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_engine_life_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_engine_order_SOURCES = tests/unit/test-engine-order.c $(ENGINE_RIG)
+tests_unit_test_engine_order_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_engine_order_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_engine_races_SOURCES = tests/unit/test-engine-races.c $(ENGINE_RIG)
 tests_unit_test_engine_races_CPPFLAGS = $(UNIT_CPPFLAGS)

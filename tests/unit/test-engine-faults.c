@@ -322,6 +322,36 @@ START_TEST(what_a_failed_fsync_dropped_is_marked_before_it_is_answered)
 }
 END_TEST
 
+/* E2: the snapshot may hold mappings of data that is gone; made durable, with their marks cleared, a power cut would show it. */
+START_TEST(a_commit_under_way_is_given_up_when_a_flush_fails)
+{
+	struct rig_request *q;
+	uint64_t commits;
+	int ret;
+
+	ck_assert_int_eq(rig_stop(&rig), 0);
+	rig.o.warm_after_power = _i;
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	rig_warm(&rig, 0, 2);
+	rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x15);
+	commits = rig_status(&rig).commits;
+	ck_assert_int_eq(engine_commit_step(rig.e, 0), 1);
+	rig_fail(rig.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	q = rig_begin(&rig, 0, CWT_FLUSH, 0, 0, 0);
+	ck_assert(jobs_step(rig.e));
+	while ((ret = engine_commit_step(rig.e, 0)) == 1)
+		;
+	ck_assert_int_lt(ret, 0);
+	ck_assert_uint_eq(rig_status(&rig).commits, commits);
+	rig_settle(&rig);
+	ck_assert_int_eq(q->r.result, -EIO);
+	rig_free(q);
+	ck_assert_int_eq(cwt_message(rig.e, "origin-ok", NULL), 0);
+	rig_warm(&rig, 0, 2);
+	rig_check(&rig);
+}
+END_TEST
+
 /* E3: a cache whose flush has failed may hold what it held before, and a hit that is under way would read that. */
 START_TEST(a_hit_whose_mapping_is_dropped_meanwhile_is_answered_by_the_origin)
 {
@@ -338,6 +368,38 @@ START_TEST(a_hit_whose_mapping_is_dropped_meanwhile_is_answered_by_the_origin)
 	ck_assert(!memcmp(q->buf, rig.expect, BLOCK));
 	rig_free(q);
 	rig_check(&rig);
+}
+END_TEST
+
+/* E2: an fsync's failed flush may have lost what the commit's own flush, which comes after it and succeeds, no longer sees. */
+START_TEST(a_commit_in_whose_midst_an_fsync_fails_is_given_up)
+{
+	struct rig_options o = { .warm_after_power = true };
+	struct rig_request *q;
+	struct rig r;
+	int ret = 1;
+
+	rig_start(&r, &o);
+	rig_warm(&r, 0, 2);
+	ck_assert_int_eq(cwt_message(r.e, "commit", NULL), 0);
+	ck_assert_int_eq(rig_do(&r, CWT_WRITE, 0, 10, 0x69), 10);
+	for (int i = 0; i < _i; i++)
+		ret = engine_commit_step(r.e, 0);
+	ck_assert_int_eq(ret, 1);
+	rig_fail(r.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	q = rig_begin(&r, 0, CWT_FLUSH, 0, 0, 0);
+	ck_assert(jobs_step(r.e));
+	while (ret == 1)
+		ret = engine_commit_step(r.e, 0);
+	ck_assert_int_eq(ret, -EIO);
+	rig_settle(&r);
+	ck_assert_int_eq(q->r.result, -EIO);
+	rig_free(q);
+	rig_kill(&r);
+	r.boot++;
+	ck_assert_int_eq(rig_open(&r, false), 0);
+	ck_assert_msg(!rig_mapped(&r, 0), "the region of a write that a flush has lost is marked no longer");
+	rig_end(&r);
 }
 END_TEST
 
@@ -369,7 +431,9 @@ int main(void)
 	tcase_add_test(tc, a_clean_stop_of_a_read_only_mount_flushes_the_origin);
 	tcase_add_loop_test(tc, what_a_failed_flush_dropped_is_marked_before_a_failed_stop_ends, 0, 2);
 	tcase_add_test(tc, what_a_failed_fsync_dropped_is_marked_before_it_is_answered);
+	tcase_add_loop_test(tc, a_commit_under_way_is_given_up_when_a_flush_fails, 0, 2);
 	tcase_add_test(tc, a_hit_whose_mapping_is_dropped_meanwhile_is_answered_by_the_origin);
+	tcase_add_loop_test(tc, a_commit_in_whose_midst_an_fsync_fails_is_given_up, 1, 4);
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(ta, setup_aligned, teardown);
 	tcase_add_test(ta, a_failed_fill_is_not_the_readers_error);

@@ -207,6 +207,40 @@ START_TEST(a_power_cut_drops_exactly_the_marked_regions)
 }
 END_TEST
 
+/* R4: a start after a power cut that is killed at its n-th call; whoever starts next is in the same boot, and asks other marks. */
+START_TEST(a_kill_at_any_call_of_a_recovery_from_a_power_cut_keeps_the_drops)
+{
+	bool hit = true;
+
+	setup(true);
+	for (uint64_t n = 0; hit; n++) {
+		struct faulty_rule rule = { .kinds = FAULTY_WRITE | FAULTY_FLUSH | FAULTY_ZERO,
+					    .skip = n,
+					    .error = -EIO,
+					    .effect = n % 2 ? FAULTY_FAIL_AFTER : FAULTY_FAIL };
+		uint64_t faults = faulty_device_counts(t.dev.metadata).faults;
+		enum store_start how;
+		struct cwt_error err;
+		struct model loaded;
+		struct store *s;
+
+		run_with_region_marks(1);
+		keep_regions(&b, 1);
+		ck_assert_int_eq(faulty_device_add_rule(t.dev.metadata, &rule), 0);
+		if (!try_start(&t, &power, &s, &how, &err))
+			store_close(s);
+		hit = faulty_device_counts(t.dev.metadata).faults != faults;
+		faulty_device_clear_rules(t.dev.metadata);
+		s = kill_start(&t, &how);
+		ck_assert(how == START_WARM_KILL || how == START_WARM_POWER);
+		model_load(&loaded, s);
+		ck_assert(model_equals(&loaded, &kept));
+		store_close(s);
+	}
+	teardown();
+}
+END_TEST
+
 START_TEST(a_page_of_region_marks_that_does_not_verify_counts_as_all_marked)
 {
 	enum store_start how;
@@ -312,6 +346,7 @@ END_TEST
 RUN("store-marks", 120, a_kill_drops_exactly_the_busy_mappings, another_boot_or_another_store_after_a_kill_is_cold,
     a_kill_at_any_step_of_a_commit_leaves_the_old_or_the_new_state_warm,
     a_kill_at_any_call_of_a_recovery_keeps_the_drops, a_power_cut_drops_exactly_the_marked_regions,
+    a_kill_at_any_call_of_a_recovery_from_a_power_cut_keeps_the_drops,
     a_page_of_region_marks_that_does_not_verify_counts_as_all_marked,
     region_marks_of_a_run_that_did_not_keep_them_are_not_believed, mappings_made_void_stay_void,
     marks_are_written_beside_commits)

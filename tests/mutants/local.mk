@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Known bugs, each put back by name; in a build with --enable-mutants.
+EXTRA_DIST += tests/mutants/mutants.sh
+
+# make check-mutants [MUTANTS="NAME..."]
+MUTANT_TESTS = tests/sim/sim tests/unit/test-engine-life tests/unit/test-engine-races tests/unit/test-engine-faults \
+	tests/unit/test-store-marks tests/unit/test-store tests/unit/test-device-faulty tests/unit/test-store-crash
+.PHONY: check-mutants
+check-mutants: $(MUTANT_TESTS)
+	$(srcdir)/tests/mutants/mutants.sh $(MUTANTS)
