@@ -330,6 +330,9 @@ static void load_run(int fd, struct random *r, unsigned depth, uint64_t hot_byte
 		}
 	} while (in_flight || !dead);
 	io_destroy(context);
+	for (unsigned i = 0; i < depth; i++)
+		free(slots[i].buf);
+	free(slots);
 }
 
 static int load(char **argv)
@@ -363,8 +366,10 @@ static int init(char **argv)
 	int fd = open_file(argv[1], O_WRONLY | O_CREAT);
 	uint8_t *buf = malloc(CHUNK);
 
-	if (!buf || !size_bytes || size_bytes % CHUNK)
-		return 2;
+	if (!size_bytes || size_bytes % CHUNK)
+		die("size", EINVAL);
+	if (!buf)
+		die("memory", ENOMEM);
 	record_map(argv[0], size_bytes);
 	record->magic = MAGIC;
 	record->size_bytes = size_bytes;
