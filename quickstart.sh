@@ -158,6 +158,7 @@ case $# in
 	run_demo
 	;;
 2)
+	[ -e "$1" ] || die "$1: there is no such image (ORIGIN is a file or block device)"
 	build
 	mount_image "$1" "$2"
 	;;

@@ -61,7 +61,7 @@ int map_load(struct map *map, cblock_t c, oblock_t o);
 /* After the last map_load(): build the free list. */
 void map_loaded(struct map *map);
 
-cblock_t map_take_free(struct map *map);		/* BLOCK_NONE: there is none */
+cblock_t map_take_free(struct map *map);		/* F2.  BLOCK_NONE: there is none */
 void map_unfill(struct map *map, cblock_t c);
 void map_publish(struct map *map, cblock_t c, oblock_t o);
 void map_remove(struct map *map, cblock_t c);

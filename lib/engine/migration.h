@@ -10,7 +10,7 @@
  *	ended     published, or given up               on loop->fills_ended
  *
  * From before its origin read until its mapping is visible a fill has a read hold of the whole block in the cell: reads pass, a write
- * that comes meanwhile waits and then finds the block mapped (I5).  It is begun only when the hold is granted at once, so no write
+ * that comes meanwhile waits and then finds the block mapped (I5, F1).  It is begun only when the hold is granted at once, so no write
  * is in flight, or about to be, that decided "miss" and would leave the copy stale: the race of 2013.  It never waits for anything
  * but the two devices, so those that wait for it always get on.
  *

@@ -270,7 +270,7 @@ int recovery_write(struct store *s, struct recovery *r, const struct superblock 
 	if (mutant_is(MUTANT_BOOT_BEFORE_DROPS))
 		ret = commit_superblock(s, &sb, NULL);
 	if (!ret)
-		ret = commit_superblock(s, &sb, r);
+		ret = commit_superblock(s, &sb, r);	/* both copies unclean, durably: so later commits need no flush (C8) */
 	if (ret)
 		return failed(s->dev.metadata, ret, "the first commit failed", err);
 	ret = write_label(s);

@@ -82,8 +82,8 @@ enum store_start { START_WARM_CLEAN, START_WARM_KILL, START_WARM_POWER, START_CO
 		   START_COLD_DAMAGED, START_COLD_RESET };
 
 /*
- * Open and recover (R1-R7, for now: an unclean start drops all).  Decides which mappings survive, writes a new session,
- * and makes that durable in one commit, unclean (I9), before it returns: after it the engine may serve.  The page
+ * Open and recover (R1-R7).  Decides which mappings survive (enum store_start), makes that durable in one commit, unclean (I9), with
+ * a new session, and clears the marks, before it returns: after it the engine may serve.  The page
  * memory it needs is allocated here.  Nothing is written before all refusals are decided.
  *   -EINVAL  a foreign or unknown metadata or cache, an origin of another size: err is the line for the user
  *   -EIO ..  the stores' own errors, -ENOMEM: likewise with a line

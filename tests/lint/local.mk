@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests of the tree itself.  They need nothing but the sources (test-man-pages.sh: and the programs).
 LINT_TESTS = tests/lint/test-architecture.sh tests/lint/test-licence-lines.sh tests/lint/test-man-pages.sh \
-	tests/lint/test-shell-scripts.sh
+	tests/lint/test-rules-table.sh tests/lint/test-shell-scripts.sh
 TESTS += $(LINT_TESTS)
 dist_check_SCRIPTS += $(LINT_TESTS)
 EXTRA_DIST += .ci/run scripts/packages.sh

@@ -57,12 +57,8 @@ inline forget()
 
 /* ---- Kill --------------------------------------------------------------------------------------------------------- */
 
-/* Not between the failure of a flush and its handling: the known limit.  -DKNOWN_LIMIT shows it. */
-#ifdef KNOWN_LIMIT
-#define MAY_KILL (phase != DOWN && kills < KILLS)
-#else
-#define MAY_KILL (phase != DOWN && kills < KILLS && !failed)
-#endif
+/* Not between the failure of an origin flush and its handling, which is the known limit: -DWITHOUT=KNOWN_LIMIT shows it. */
+#define MAY_KILL (phase != DOWN && kills < KILLS && (!failed || !RULE(KNOWN_LIMIT)))
 
 inline leg_lands_or_not(i)
 {

@@ -78,6 +78,7 @@
 #define E3_REMOVE	53	/* a cache flush failed: the mappings written since the last good one go */
 #define E3_FILLS	54	/* so do fills under way */
 #define E3_ABORT	55	/* and the commit */
+#define KNOWN_LIMIT	76	/* not a rule: nobody kills between the failure of an origin flush and its handling */
 #define E_STORE		56	/* the busy marks of E2's and E3's removals are stored at once */
 
 /* Recovery and stop */

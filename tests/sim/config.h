@@ -31,7 +31,7 @@
 	K(ORIGIN_FAULT, "origin-fault", 3, 4)	/* the n-th operation of that store fails */ \
 	K(CACHE_FAULT, "cache-fault", 3, 4) \
 	K(METADATA_FAULT, "metadata-fault", 3, 2) \
-	K(LOSS, "loss", 3, 2)			/* a flush of the origin or cache fails and takes data with it */ \
+	K(LOSS, "loss", 3, 5)			/* a flush of the origin or cache fails and takes data with it */ \
 	K(CLEAR, "clear", 8, 6)			/* faults end */ \
 	K(KILL, "kill", 5, 1) \
 	K(POWER, "power", 5, 1) \

@@ -13,6 +13,12 @@ static void submit(struct world *w)
 		workload_submit(w);
 }
 
+static void submit_flush(struct world *w)
+{
+	if (config_has(&w->c, SIM_FLUSH))
+		workload_submit_flush(w);
+}
+
 static void turn(struct world *w)
 {
 	unsigned loop = (unsigned)random_below(&w->random, w->c.nr_loops);
@@ -99,6 +105,8 @@ static void loss(struct world *w)
 
 	sim_note(w, "the next flush of the %s loses data", store_names[store]);
 	w->disks.lose[store] = true;
+	if (one_in(&w->random, 2))
+		submit_flush(w);
 }
 
 static void clear(struct world *w)

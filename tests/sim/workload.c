@@ -208,20 +208,12 @@ static void prepare(struct world *w, struct sim_request *q)
 	}
 }
 
-void workload_submit(struct world *w)
+static void submit(struct world *w, enum cwt_op op, uint32_t offset, uint32_t len)
 {
 	unsigned loop = (unsigned)random_below(&w->random, w->c.nr_loops);
 	struct sim_request *q = calloc(1, sizeof(*q));
-	uint32_t offset = 0, len = 0;
-	enum cwt_op op;
 
 	cwt_assert(q);
-	if (!choose_op(w, &op)) {
-		free(q);
-		return;
-	}
-	if (op != CWT_FLUSH)
-		workload_range(w, &offset, &len);
 	q->w = w;
 	q->number = ++w->nr_submitted;
 	coverage.requests++;
@@ -239,6 +231,20 @@ void workload_submit(struct world *w)
 		sim_note(w, "request %u: %s [%u, +%u) on loop %u, since %u", q->number, op_names[op], offset, len, loop, q->since);
 	cwt_submit(w->loop[loop], &q->r);
 }
+
+void workload_submit(struct world *w)
+{
+	uint32_t offset = 0, len = 0;
+	enum cwt_op op;
+
+	if (!choose_op(w, &op))
+		return;
+	if (op != CWT_FLUSH)
+		workload_range(w, &offset, &len);
+	submit(w, op, offset, len);
+}
+
+void workload_submit_flush(struct world *w) { submit(w, CWT_FLUSH, 0, 0); }
 
 /*
  * ------------------------------------------------------------------ messages

@@ -8,6 +8,7 @@
 #include "world.h"
 
 void workload_submit(struct world *w);
+void workload_submit_flush(struct world *w);
 void workload_message(struct world *w);
 /* The process is dead: nobody hears the answers. */
 void workload_forget(struct world *w);
