@@ -4,13 +4,13 @@
  *
  *	bench-marks DIR IMAGE-MIB BLOCK-SIZE MS ROUNDS COMMIT-INTERVAL-MS
  *
- * The image is wholly cached; random writes of 4 KiB, one in flight and 32.  Three ways, one after the other in each round, over the
- * same stores in DIR:
+ * The image is wholly cached; random writes of 4 KiB, one in flight and 32.  Three ways, one after the other in each
+ * round, over the same stores in DIR:
  *	off	no busy mark is written, which no mount does; the bits are kept in memory all the same
  *	kill	as --warm-after kill: busy marks
  *	power	as --warm-after power: busy marks, durable region marks, flushes at commits
- * A round measures each for MS milliseconds.  Printed are medians over the rounds [lowest highest], and the ratios to off: medians
- * of those within a round.  On a machine with other work the CPU time and the lowest wall time say most.
+ * A round measures each for MS milliseconds.  Printed are medians over the rounds [lowest highest], and the ratios to
+ * off: medians of those within a round.  On a machine with other work the CPU time and the lowest wall time say most.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -100,15 +100,16 @@ static struct result pass_run(struct pass *p, unsigned depth, uint64_t duration_
 	p->nr_done = 0;
 	p->end_ns = wall + duration_ns;
 	for (unsigned i = 0; i < depth; i++) {
-		requests[i] = (struct cwt_request){ .op = CWT_WRITE, .len_bytes = WRITE_BYTES, .buf = bufs[i], .done = pass_done,
-			.user = p, .offset_bytes = random_below(&p->random, p->nr_blocks) * WRITE_BYTES };
+		requests[i] = (struct cwt_request){ .op = CWT_WRITE, .len_bytes = WRITE_BYTES, .buf = bufs[i],
+			.done = pass_done, .user = p,
+			.offset_bytes = random_below(&p->random, p->nr_blocks) * WRITE_BYTES };
 		p->in_flight++;
 		cwt_submit(p->loop, &requests[i]);
 	}
 	pass_wait(p);
 	wall = clock_ns(CLOCK_MONOTONIC) - wall;
 	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	return (struct result){ .wall_ns = (double)wall / (double)p->nr_done, .cpu_ns = (double)cpu / (double)p->nr_done };
+	return (struct result){ (double)wall / (double)p->nr_done, (double)cpu / (double)p->nr_done };
 }
 
 /*
@@ -219,9 +220,9 @@ static void print_way(const struct bench *b, enum way way, unsigned d)
 	c = spread_of(cpu, b->nr_rounds);
 	wr = spread_of(wall_ratio, b->nr_rounds);
 	cr = spread_of(cpu_ratio, b->nr_rounds);
-	printf("%5u  %-5s %8.0f [%7.0f %7.0f] %8.0f %5.2f [%.2f %.2f] %8.0f [%6.0f %6.0f] %5.2f [%.2f %.2f]\n", depths[d],
-	       way_names[way], w.median, w.low, w.high, 1e9 / w.median, wr.median, wr.low, wr.high, c.median, c.low, c.high, cr.median,
-	       cr.low, cr.high);
+	printf("%5u  %-5s %8.0f [%7.0f %7.0f] %8.0f %5.2f [%.2f %.2f]", depths[d], way_names[way], w.median, w.low, w.high,
+	       1e9 / w.median, wr.median, wr.low, wr.high);
+	printf(" %8.0f [%6.0f %6.0f] %5.2f [%.2f %.2f]\n", c.median, c.low, c.high, cr.median, cr.low, cr.high);
 }
 
 static void make_origin(const struct bench *b)
@@ -261,7 +262,8 @@ int main(int argc, char **argv)
 	for (unsigned round = 0; round < b.nr_rounds; round++)
 		for (unsigned i = 0; i < NR_WAYS; i++)
 			measure_way(&b, (enum way)((i + round) % NR_WAYS), round);	/* nobody is always first */
-	printf("depth  marks       ns per write         writes/s  ratio to off        CPU ns per write       ratio to off\n");
+	printf("depth  marks       ns per write         writes/s  ratio to off "
+	       "       CPU ns per write       ratio to off\n");
 	for (unsigned d = 0; d < NR_DEPTHS; d++)
 		for (unsigned way = 0; way < NR_WAYS; way++)
 			print_way(&b, (enum way)way, d);

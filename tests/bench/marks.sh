@@ -4,12 +4,12 @@
 #	make bench-marks	[DIRS="/dev/shm /var/tmp"] [MIB=256] [BLOCK_SIZE=65536] [ROUNDS=9] [MS=1000]
 #				[INTERVAL_MS=1000] [MOUNTED=yes]
 #
-# The cost of the marks: random write hits of 4 KiB with busy marks (kill), with region marks too (power), and without (off), in
-# the same run.  First through the engine alone (bench-marks.c), then, with fio, through a mount, where there is no "off".
-# Nothing is asserted.  DIRS decide what is measured: memory (/dev/shm) and a disk.
+# The cost of the marks: random write hits of 4 KiB with busy marks (kill), with region marks too (power), and without
+# (off), in the same run.  First through the engine alone (bench-marks.c), then, with fio, through a mount, where there
+# is no "off".  Nothing is asserted.  DIRS decide what is measured: memory (/dev/shm) and a disk.
 #
-# INTERVAL_MS is that of commits.  After one, each region's next write waits for a mark and its flush, so the smaller the interval
-# the larger the cost of power; MS should not be much less than it.
+# INTERVAL_MS is that of commits.  After one, each region's next write waits for a mark and its flush, so the smaller the
+# interval the larger the cost of power; MS should not be much less than it.
 set -euo pipefail
 export LC_ALL=C
 
@@ -44,8 +44,8 @@ mount_with() {
 
 # write_hits DEPTH: writes per second.
 write_hits() {
-	fio --name=write --filename="$work/mnt/origin" --size="${MIB}M" --rw=randwrite --bs=4k --iodepth="$1" --ioengine=libaio \
-		--direct=1 --overwrite=1 --time_based --runtime="${MS}ms" --ramp_time=0.3 --output-format=terse \
+	fio --name=write --filename="$work/mnt/origin" --size="${MIB}M" --rw=randwrite --bs=4k --iodepth="$1" \
+		--ioengine=libaio --direct=1 --overwrite=1 --time_based --runtime="${MS}ms" --ramp_time=0.3 --output-format=terse \
 		--terse-version=3 | cut -d';' -f49
 }
 
@@ -77,8 +77,8 @@ mounted() {
 
 for dir in $DIRS; do
 	work=$(mktemp -d "$dir/cachewtfs-bench.XXXXXX")
-	echo "$(uname -sr), $(nproc) CPUs, $(date -I), $(stat -f -c %T "$work"): $MIB MiB cached, blocks of $BLOCK_SIZE," \
-		"$ROUNDS rounds of $MS ms, a commit every $INTERVAL_MS ms"
+	echo "$(uname -sr), $(nproc) CPUs, $(date -I), $(stat -f -c %T "$work"): $MIB MiB cached," \
+		"blocks of $BLOCK_SIZE, $ROUNDS rounds of $MS ms, a commit every $INTERVAL_MS ms"
 	"$BENCH_MARKS" "$work" "$MIB" "$BLOCK_SIZE" "$MS" "$ROUNDS" "$INTERVAL_MS"
 	if [ "$MOUNTED" = yes ]; then mounted; fi
 	rm -rf --one-file-system "$work"

@@ -5,10 +5,10 @@
  *	fsync-writer write DIR RECORD SEED	until a call fails
  *	fsync-writer check DIR RECORD
  *
- * write makes files of random length, appends to some, renames some, and removes old ones now and then.  After fsync(2) of the file
- * and of the directory it appends a line "NAME SEED LENGTH" to the record, which lies elsewhere.  The last line of a name counts:
- * at least that many bytes are there and right.  Before a name is removed or changed its line "NAME 0 0" says that it counts no
- * more.
+ * write makes files of random length, appends to some, replaces some by renaming another, and removes some.  After
+ * fsync(2) of the file and of the directory it appends a line "NAME SEED LENGTH" to the record, which lies elsewhere.
+ * The last line of a name counts: at least that many bytes are there and right.  Before a name is removed or replaced
+ * its line "NAME 0 0" says that nothing is promised of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +74,7 @@ static bool append(const char *path, int flags, struct file *f, uint32_t len)
 	return ok;
 }
 
-/* A new file, in place of the old one: by another name that is then changed, so that one of them is there at any time. */
+/* A new file in place of the old one, if there is one: written by another name, which is then changed. */
 static bool replace(const char *dir, int dir_fd, unsigned n, struct file *f, uint32_t len)
 {
 	char path[4096], renamed[4096];
@@ -138,7 +138,8 @@ static int write_files(char **argv)
 	int record = open_for(argv[1], O_WRONLY | O_CREAT | O_APPEND);
 	unsigned n, nr = 0;
 
-	for (;; nr++) {		/* files of an earlier run are made anew: an append that was cut off may have left more */
+	/* Files of an earlier run are made anew: an append that was cut off may have left more than is promised. */
+	for (;; nr++) {
 		n = (unsigned)random_below(&r, NR_NAMES);
 		if (!change(argv[0], dir_fd, record, &files[n], n, &r))
 			break;

@@ -6,14 +6,14 @@
  *	kill9-writer load RECORD IMAGE SEED DEPTH HOT MS PID STATUS
  *	kill9-writer verify RECORD IMAGE ORIGIN
  *
- * init fills the origin.  load keeps DEPTH requests in flight, most of them in the first HOT bytes, sends SIGKILL to PID after
- * MS milliseconds, and ends when the mount is dead.  verify reads the whole image.
+ * init fills the origin.  load keeps DEPTH requests in flight, most of them in the first HOT bytes, sends SIGKILL to
+ * PID after MS milliseconds, and ends when the mount is dead.  verify reads the whole image.
  *
- * The image consists of grains of 64 bytes.  A grain carries the number of the write that made it and bytes derived from the
- * number and its place, so that each of its bytes can be checked.  The record is a mapped file with the content that the last
- * verify found, and each write since: when it was submitted and when its answer was seen, by a clock that only counts.  So a
- * write may be there if no other that covers the grain was submitted after its answer and answered itself; one without an
- * answer may be there or not, grain by grain.  Requests overlap as they happen to.
+ * The image consists of grains of 64 bytes.  A grain carries the number of the write that made it and bytes derived
+ * from the number and its place, so that each of its bytes can be checked.  The record is a mapped file with the content
+ * that the last verify found, and each write since: when it was submitted and when its answer was seen, by a clock that
+ * only counts.  So a write may be there if no other that covers the grain was submitted after its answer and answered
+ * itself; one without an answer may be there or not, grain by grain.  Requests overlap as they happen to.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,8 +139,8 @@ static void grain_check(const uint8_t *bytes, uint32_t grain, uint64_t settled, 
 		return;
 	memcpy(&number, bytes, sizeof(number));
 	if (nr_wrong++ < WRONG_SHOWN)
-		fprintf(stderr, "kill9-writer: %s: offset %llu: %s (it says write %llu)\n", who, (unsigned long long)grain * GRAIN,
-			fault, (unsigned long long)number);
+		fprintf(stderr, "kill9-writer: %s: offset %llu: %s (it says write %llu)\n", who,
+			(unsigned long long)grain * GRAIN, fault, (unsigned long long)number);
 }
 
 /*
@@ -160,7 +161,8 @@ static uint32_t grains_below(struct random *r, uint32_t n) { return (uint32_t)ra
 static void slot_place(struct slot *s, struct random *r, uint64_t hot_bytes)
 {
 	uint64_t size = random_below(r, 100) < 97 ? hot_bytes : record->size_bytes;
-	uint32_t kind = grains_below(r, 100), sector = 512 / GRAIN, block = BLOCK / GRAIN, nr_all = (uint32_t)(size / GRAIN);
+	uint32_t kind = grains_below(r, 100), nr_all = (uint32_t)(size / GRAIN);
+	const uint32_t sector = 512 / GRAIN, block = BLOCK / GRAIN;
 
 	s->nr = block;
 	s->first = grains_below(r, nr_all) / block * block;
@@ -189,7 +191,8 @@ static void slot_prepare(struct slot *s, int fd, struct random *r, uint64_t hot_
 		if (record->nr_writes == WRITES_MAX)
 			die("the record is full", ENOSPC);
 		s->number = record->first_number + record->nr_writes;
-		record->writes[record->nr_writes++] = (struct write){ .submitted = record->clock, .first = s->first, .nr = s->nr };
+		record->writes[record->nr_writes++] =
+			(struct write){ .submitted = record->clock, .first = s->first, .nr = s->nr };
 		for (uint32_t i = 0; i < s->nr; i++)
 			grain_fill(s->buf + i * GRAIN, s->number, s->first + i);
 		io_prep_pwrite(&s->iocb, fd, s->buf, s->nr * GRAIN, (long long)s->first * GRAIN);
@@ -235,8 +238,8 @@ static bool slot_answered(const struct slot *s, long result)
 }
 
 /*
- * The killer reads the status every now and then, to know what was demoted since the last commit, and kills.  What it saw of the
- * generation may be one behind: whoever counts compares it with the one on disk.
+ * The killer reads the status every now and then, to know what was demoted since the last commit, and kills.  What it
+ * saw of the generation may be one behind: whoever counts compares it with the one on disk.
  */
 struct killer { const char *status_path; pid_t pid; long ms; uint64_t generation, dropped_at_commit, dropped, mapped; };
 
@@ -312,7 +315,7 @@ static void load_run(int fd, struct random *r, unsigned depth, uint64_t hot_byte
 		batch[nr_batch] = &slots[nr_batch].iocb;
 	do {
 		for (unsigned i = 0; !dead && i < nr_batch; i++) {
-			slot_prepare((struct slot *)batch[i], fd, r, hot_bytes);	/* the iocb is its first member */
+			slot_prepare(container_of(batch[i], struct slot, iocb), fd, r, hot_bytes);
 			nr = io_submit(context, 1, &batch[i]);
 			dead = nr == -ENOTCONN || nr == -ECONNABORTED;
 			if (nr != 1 && !dead)
@@ -327,6 +330,9 @@ static void load_run(int fd, struct random *r, unsigned depth, uint64_t hot_byte
 		}
 	} while (in_flight || !dead);
 	io_destroy(context);
+	for (unsigned i = 0; i < depth; i++)
+		free(slots[i].buf);
+	free(slots);
 }
 
 static int load(char **argv)
@@ -346,7 +352,8 @@ static int load(char **argv)
 	for (uint64_t i = 0; i < record->nr_writes; i++)
 		unanswered += !record->writes[i].answered;
 	printf("generation=%llu demoted=%llu writes=%llu unanswered=%u\n", (unsigned long long)killer.generation,
-	       (unsigned long long)(killer.dropped - killer.dropped_at_commit), (unsigned long long)record->nr_writes, unanswered);
+	       (unsigned long long)(killer.dropped - killer.dropped_at_commit), (unsigned long long)record->nr_writes,
+	       unanswered);
 	return nr_wrong != 0;
 }
 
@@ -359,8 +366,10 @@ static int init(char **argv)
 	int fd = open_file(argv[1], O_WRONLY | O_CREAT);
 	uint8_t *buf = malloc(CHUNK);
 
-	if (!buf || !size_bytes || size_bytes % CHUNK)
-		return 2;
+	if (!size_bytes || size_bytes % CHUNK)
+		die("size", EINVAL);
+	if (!buf)
+		die("memory", ENOMEM);
 	record_map(argv[0], size_bytes);
 	record->magic = MAGIC;
 	record->size_bytes = size_bytes;
@@ -383,6 +392,18 @@ static void read_chunk(int fd, uint8_t *buf, uint64_t at)
 		die("read", n < 0 ? errno : EIO);
 }
 
+static void verify_grain(const uint8_t *image, const uint8_t *origin, uint32_t grain)
+{
+	struct grain *g = &record->grains[grain];
+
+	grain_check(image, grain, g->settled, "image");
+	grain_check(origin, grain, g->settled, "origin");
+	if (memcmp(image, origin, GRAIN) && nr_wrong++ < WRONG_SHOWN)
+		fprintf(stderr, "kill9-writer: offset %llu: image and origin differ\n", (unsigned long long)grain * GRAIN);
+	memcpy(&g->base, image, sizeof(g->base));
+	g->settled = 0;
+}
+
 static int verify(char **argv)
 {
 	uint8_t *buf = aligned_alloc(BLOCK, CHUNK), *origin_buf = aligned_alloc(BLOCK, CHUNK);
@@ -397,15 +418,9 @@ static int verify(char **argv)
 		read_chunk(origin_fd, origin_buf, at);
 		for (uint32_t i = 0; i < CHUNK / GRAIN; i++) {
 			uint32_t grain = (uint32_t)(at / GRAIN) + i;
-			struct grain *g = &record->grains[grain];
 
-			grain_check(buf + i * GRAIN, grain, g->settled, "image");
-			grain_check(origin_buf + i * GRAIN, grain, g->settled, "origin");
-			if (memcmp(buf + i * GRAIN, origin_buf + i * GRAIN, GRAIN) && nr_wrong++ < WRONG_SHOWN)
-				fprintf(stderr, "kill9-writer: offset %llu: image and origin differ\n", (unsigned long long)grain * GRAIN);
-			memcpy(&g->base, buf + i * GRAIN, sizeof(g->base));
-			nr_new += g->base >= record->first_number;
-			g->settled = 0;
+			verify_grain(buf + i * GRAIN, origin_buf + i * GRAIN, grain);
+			nr_new += record->grains[grain].base >= record->first_number;
 		}
 	}
 	record->first_number += record->nr_writes;

@@ -3,8 +3,8 @@
 #
 #	ROUNDS=n SEED=n tests/mount/test-kill9-filesystem.sh
 #
-# kill -9 under an ext4 that is busy on a loop device over the image: after the restart the journal is all that is needed, and
-# every file that was fsynced is there.
+# kill -9 under an ext4 that is busy on a loop device over the image: after the restart the journal is all that is
+# needed, and every file that was fsynced is there.
 # shellcheck source=functions.sh
 ROUNDS=${ROUNDS:-6} SEED=${SEED:-$((RANDOM << 15 | RANDOM))}
 TEST_TIMEOUT=${TEST_TIMEOUT:-$((120 + ROUNDS * 30))}
@@ -32,7 +32,8 @@ churn() {
 load_and_kill() {
 	local writer pids=()
 	for writer in 1 2; do
-		"$FSYNC_WRITER" write "$fs/files.$writer" "$tmp/record.$writer" $((RANDOM << 15 | RANDOM)) >"$tmp/changes.$writer" &
+		"$FSYNC_WRITER" write "$fs/files.$writer" "$tmp/record.$writer" $((RANDOM << 15 | RANDOM)) \
+			>"$tmp/changes.$writer" &
 		pids+=($!)
 	done
 	churn >/dev/null 2>&1 &
