@@ -25,11 +25,12 @@
 #define FINISH 10
 #define FLUSHES (POWER || (stopping && RULE(S1_FLUSH)))
 
-/* ---- C1 ----------------------------------------------------------------------------------------------------------- */
+/* ---- C1 ----------------------------------------------------------------------------------------------- */
 
 #define MAY_COMMIT (phase == RUN && !step && commits < COMMITS && !stopping && !frozen && !failed)
 /* S1: all requests parked, all legs ended. */
-#define MAY_STOP (phase == RUN && !step && stops < STOPS && !stopping && !frozen && !failed && (PARKED || !RULE(S1_PARK)))
+#define MAY_STOP (phase == RUN && !step && stops < STOPS && !stopping && !frozen && !failed && \
+	(PARKED || !RULE(S1_PARK)))
 
 inline take_snapshot()
 {
@@ -64,7 +65,7 @@ inline commit_begins()
 	commits++;
 	step = (POWER -> FLUSH_CACHE : PAGES);
 	take_snapshot();
-	printf("commit: snapshot, pages %d, removed %d, region marks that may be cleared %d\n", dirty, removed, clearable)
+	printf("commit: snapshot, pages %d, removed %d, clearable region marks %d\n", dirty, removed, clearable)
 }
 
 inline stop_begins()
@@ -103,7 +104,7 @@ inline forget_attempt()
 	clearable = 0
 }
 
-/* ---- C3 to C5 ----------------------------------------------------------------------------------------------------- */
+/* ---- C3 to C5 ----------------------------------------------------------------------------------------- */
 
 /* C3: not issued where nothing was written since the last good one. */
 inline commit_flushes_cache()
@@ -217,7 +218,7 @@ inline commit_writes_second_copy()
 	step = (FLUSHES -> FLUSH_SECOND : FINISH)
 }
 
-/* ---- C6, C7 ------------------------------------------------------------------------------------------------------- */
+/* ---- C6, C7 ------------------------------------------------------------------------------------------- */
 
 /* C6 c and d, F3: only R; where a request that decided on the cblock is in flight, its end frees it (leave). */
 inline free_removed()
@@ -270,13 +271,13 @@ inline commit_finishes()
 	fi
 }
 
-/* ---- C9: failures ------------------------------------------------------------------------------------------------- */
+/* ---- C9: failures ------------------------------------------------------------------------------------- */
 
 #define MAY_FAIL_METADATA (bad_metadata < FAIL_METADATA)
 
 /*
- * After the superblock was issued nothing is known: every mapping goes, for good; W5: every busy mark is set.  A stop is
- * over in any case (S1).
+ * After the superblock was issued nothing is known: every mapping goes, for good; W5: every busy mark is set.  A
+ * stop is over in any case (S1).
  */
 inline outcome_unknown()
 {
@@ -298,7 +299,7 @@ inline outcome_unknown()
 	fi
 }
 
-/* W5: a busy mark cannot be stored.  Kill mode knows no other mark, so this must be noted elsewhere before the next write. */
+/* W5: a busy mark cannot be stored.  Kill mode knows no other, so it is noted elsewhere before the next write. */
 inline marks_fail()
 {
 	bad_metadata++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The end of a process: a kill leaves what is visible, a power cut what is durable and any of the rest.  Legs in flight land or do
- * not.  (A dead process's I/O has ended before the next one starts: R0.)
+ * The end of a process: a kill leaves what is visible, a power cut what is durable and any of the rest.  Legs in
+ * flight land or do not.  (A dead process's I/O has ended before the next one starts: R0.)
  */
 
 inline forget()
@@ -45,7 +45,8 @@ inline forget()
 #if FSYNCS
 	for (i : 0 .. SECTS - 1) {
 		if
-		:: sticky -> recent[i] = recent[i] | BIT(origin[i])	/* the user has had E2's errno, which ends with the mount */
+		/* the user has had E2's errno, which ends with the mount */
+		:: sticky -> recent[i] = recent[i] | BIT(origin[i])
 		:: else
 		fi
 	}
@@ -55,9 +56,9 @@ inline forget()
 #endif
 }
 
-/* ---- Kill --------------------------------------------------------------------------------------------------------- */
+/* ---- Kill --------------------------------------------------------------------------------------------- */
 
-/* Not between the failure of an origin flush and its handling, which is the known limit: -DWITHOUT=KNOWN_LIMIT shows it. */
+/* Not between the failure of an origin flush and its handling: the known limit, which -DWITHOUT=KNOWN_LIMIT shows. */
 #define MAY_KILL (phase != DOWN && kills < KILLS && (!failed || !RULE(KNOWN_LIMIT)))
 
 inline leg_lands_or_not(i)
@@ -95,7 +96,7 @@ inline killed()
 	printf("KILL\n")
 }
 
-/* ---- Power cut ---------------------------------------------------------------------------------------------------- */
+/* ---- Power cut ---------------------------------------------------------------------------------------- */
 
 /* While no process runs a cut is worth exploring, too: recovery's writes may be unflushed. */
 #define MAY_CUT (cuts < CUTS)
@@ -172,7 +173,7 @@ inline cut()
 	printf("POWER CUT\n")
 }
 
-/* ---- Rot ---------------------------------------------------------------------------------------------------------- */
+/* ---- Rot ---------------------------------------------------------------------------------------------- */
 
 /* One copy at a time: with both unreadable there is no mapping to be wrong (R7). */
 #define MAY_ROT(k) (phase == DOWN && rots < ROTS && super[k] && (super[1 - k] || ROTS > 1))

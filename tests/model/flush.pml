@@ -2,9 +2,9 @@
 /*
  * fsync and failing flushes (E1, E2, E3).
  *
- * A failed flush leaves each sector that was not yet durable as any of the values it could have after a power cut, for good: some
- * pages were written, others dropped.  The model goes on as if "origin-ok" were said at once, which is more than the
- * rules ask for: they bypass the cache until then.
+ * A failed flush leaves each sector that was not yet durable as any of the values it could have after a power cut,
+ * for good: some pages were written, others dropped.  The model goes on as if "origin-ok" were said at once, which
+ * is more than the rules ask for: they bypass the cache until then.
  */
 
 #define MAY_FLUSH (!failed || !RULE(E1_SERIAL))

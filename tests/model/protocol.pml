@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The protocol of marks, commits and recovery: every order in which its steps can happen, with kills, power cuts and failing
- * stores between any two.  The texts of the rules are in cachewtfs-internals(7); how to run this is in README.md.
+ * The protocol of marks, commits and recovery: every order in which its steps can happen, with kills, power cuts
+ * and failing stores between any two.  The texts of the rules are in cachewtfs-internals(7); how to run this is in
+ * README.md.
  *
- * One process, one loop: each turn is one event, which is what the program does under one lock or one device call that ends.
- * Each event ends with check().
+ * One process, one loop: each turn is one event, which is what the program does under one lock or one device call
+ * that ends. Each event ends with check().
  */
 #include "rules.pml"
 #include "state.pml"
@@ -19,7 +20,7 @@
  * - where a mapping is visible, cache and origin are equal in every sector that no write is holding;
  * - no block is mapped twice;
  * - no value that a completed fsync covers is lost;
- * - with --warm-after power, some superblock copy verifies at every start, unless copies rotted (C5: or the warmth is lost).
+ * - with --warm-after power some superblock copy verifies at every start, unless copies rotted (C5: else all is cold).
  */
 inline check()
 {
@@ -120,20 +121,25 @@ init {
 		:: d_step { MAY_FAIL_METADATA && step > FIRST_COPY -> outcome_unknown() }
 		:: d_step { MAY_FAIL_METADATA && phase == RUN && !frozen && !stopping -> marks_fail() }
 		:: d_step { frozen && !void_all -> void_durably() }
-		:: d_step { late_clear && !step -> busy = busy & ~late_clear; late_clear = 0; printf("late clearing of busy marks\n") }
+		:: d_step { late_clear && !step ->
+			busy = busy & ~late_clear; late_clear = 0; printf("late clearing of busy marks\n") }
 		/* Flushes: flush.pml */
 #if FSYNCS
 		:: d_step { MAY_FSYNC -> fsync_succeeds() }
 #endif
 #if FAIL_ORIGIN_FLUSH
-		:: FSYNC_MAY_FAIL -> SETTLE(origin, origin_may, SECTS); bad_origin_flush++; failed = BY_FSYNC; printf("an fsync of the origin fails\n")
+		:: FSYNC_MAY_FAIL ->
+			SETTLE(origin, origin_may, SECTS);
+			bad_origin_flush++; failed = BY_FSYNC; printf("an fsync of the origin fails\n")
 		:: MAY_FAIL_FLUSH && step == FLUSH_ORIGIN && unflushed ->
-			SETTLE(origin, origin_may, SECTS); bad_origin_flush++; failed = BY_COMMIT; printf("the commit's flush of the origin fails\n")
+			SETTLE(origin, origin_may, SECTS);
+			bad_origin_flush++; failed = BY_COMMIT; printf("the commit's flush of the origin fails\n")
 		:: d_step { failed -> origin_flush_handled() }
 #endif
 #if FAIL_CACHE_FLUSH
 		:: bad_cache_flush < FAIL_CACHE_FLUSH && step == FLUSH_CACHE && unflushed_cache ->
-			SETTLE(cache, cache_may, CSECTS); d_step { bad_cache_flush++; cache_flush_handled() }
+			SETTLE(cache, cache_may, CSECTS);
+			d_step { bad_cache_flush++; cache_flush_handled() }
 #endif
 		/* Starts: recovery.pml */
 		:: d_step { phase == DOWN -> load() }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What readers see: one sector of one block, its writes one after the other (W1), and another block that takes the cblock over as
- * soon as it is free.  Values are versions: a read or an answered write raises the floor, and no read that begins
- * afterwards may return less.  So two reads with no write between them agree, and an answered write is seen (DESIGN I10).
+ * What readers see: one sector of one block, its writes one after the other (W1), and another block that takes the
+ * cblock over as soon as it is free.  Values are versions: a read or an answered write raises the floor, and no
+ * read that begins afterwards may return less.  So two reads with no write between them agree, and an answered
+ * write is seen (DESIGN I10).
  *
  *	-DACK_ORIGIN=1		--ack origin: a write is answered after its origin leg
  *	-DREADS_PASS=1		reads do not wait for writes: right with --ack both only, and only with L1_READS
@@ -114,12 +115,14 @@ inline read_begins(i)
 	printf("read %d begins, from %d\n", i, reading[i])
 }
 
+#define RESULT(i) (reading[i] == FROM_CACHE -> cache : origin)
+
 inline read_ends(i)
 {
-	printf("read %d returns version %d, at least %d is right\n", i, (reading[i] == FROM_CACHE -> cache : origin), floor_then[i]);
+	printf("read %d returns version %d, at least %d is right\n", i, RESULT(i), floor_then[i]);
 	assert(reading[i] == FROM_ORIGIN || cache != STRANGER);
-	assert((reading[i] == FROM_CACHE -> cache : origin) >= floor_then[i]);
-	RAISE((reading[i] == FROM_CACHE -> cache : origin));
+	assert(RESULT(i) >= floor_then[i]);
+	RAISE(RESULT(i));
 	reading[i] = 0;
 	floor_then[i] = 0
 }
@@ -150,6 +153,7 @@ end:	do
 	:: d_step { !mapped && taken && QUIET && !filling && fills < FILLS ->
 		fills++; filling = true; fill_version = origin; printf("fill reads version %d\n", origin) }
 	:: d_step { filling ->
-		cache = fill_version; mapped = true; taken = false; filling = false; fill_version = 0; printf("fill published\n") }
+		cache = fill_version; fill_version = 0; filling = false;
+		mapped = true; taken = false; printf("fill published\n") }
 	od
 }

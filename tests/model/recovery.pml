@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A start: recovery is one commit, and nothing else happens before it is durable (R3 to R7).  A crash may come between any two
- * of its steps.
+ * A start: recovery is one commit, and nothing else happens before it is durable (R3 to R7).  A crash may come
+ * between any two of its steps.
  */
 
 /* R3: the newest slot not above the superblock's generation is the page of cblock c; 0 if there is none. */
@@ -153,8 +153,9 @@ inline recovery_ends()
 }
 
 /*
- * R7: recovery's commit fails, before its superblock was written or with unknown outcome: the process serves without any
- * mapping and never writes the metadata.  The generations that a later start may find are the old and the new one (W3 d).
+ * R7: recovery's commit fails, before its superblock was written or with unknown outcome: the process serves
+ * without any mapping and never writes the metadata.  The generations that a later start may find are the old and
+ * the new one (W3 d).
  */
 inline recovery_fails()
 {

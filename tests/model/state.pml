@@ -2,9 +2,10 @@
 /*
  * What there is: the three stores, what the process keeps in memory, and the words used by all events.
  *
- * Every sector of the origin begins with a value of its own, every write brings a new one, and GARBAGE is what an unused
- * cblock holds; so equal values mean equal data.  A sector has a visible value and a set of values ("may") that a power cut can
- * leave: the one last made durable and each one stored since.  A flush makes the visible value the only one.
+ * Every sector of the origin begins with a value of its own, every write brings a new one, and GARBAGE is what an
+ * unused cblock holds; so equal values mean equal data.  A sector has a visible value and a set of values ("may")
+ * that a power cut can leave: the one last made durable and each one stored since.  A flush makes the visible value
+ * the only one.
  */
 
 /* The size of the world, and the budgets that end it: see run-model.sh for the configurations. */
@@ -72,7 +73,7 @@
 #define DIGEST 0		/* 1: the superblock holds the set digest; 0: each rule must do without its help */
 #endif
 #ifndef ONE_PAGE
-#define ONE_PAGE 0		/* 1: the page of one cblock is never written without the others', as if all were in one page */
+#define ONE_PAGE 0		/* 1: all cblocks' pages are written together, as if all were in one */
 #endif
 #ifndef VOID_FILLS
 #define VOID_FILLS 0		/* F1's other way: 1: a write voids the fill of its block, 0: it waits for it */
@@ -90,12 +91,12 @@
 #define ALL_BLOCKS ((1 << BLOCKS) - 1)
 #define ALL_CBLOCKS ((1 << CBLOCKS) - 1)
 
-/* ---- The stores -------------------------------------------------------------------------------------------------- */
+/* ---- The stores --------------------------------------------------------------------------------------- */
 
 byte origin[SECTS], origin_may[SECTS];
 byte cache[CSECTS], cache_may[CSECTS];
 
-/* Metadata: two slots for the page of each cblock (a page holds one mapping), two superblock copies.  0: erased or torn. */
+/* Metadata: two slots for each cblock's page (which holds one mapping), two superblock copies.  0: erased or torn. */
 byte slot[2 * CBLOCKS], slot_durable[2 * CBLOCKS];
 byte super[2], super_durable[2];
 #define PAGE(gen, mapping) ((gen) << 2 | (mapping))
@@ -115,7 +116,7 @@ byte region, region_durable;	/* region marks, visible and durable */
 bool void_all;			/* W5, R2: durably noted elsewhere that no mapping counts; the next start finds it */
 byte boot;			/* the boot id of now */
 
-/* ---- The process: all of it is lost by a kill -------------------------------------------------------------------- */
+/* ---- The process: all of it is lost by a kill --------------------------------------------------------- */
 
 /*
  * phase	what happens			next
@@ -192,15 +193,15 @@ byte clearable;			/* K */
 byte dirty, redo;		/* pages to write; pages of failed attempts */
 byte late_clear;		/* without F3_CLEAR only: marks to be cleared after their cblocks became free */
 
-/* ---- What the user was told -------------------------------------------------------------------------------------- */
+/* ---- What the user was told --------------------------------------------------------------------------- */
 
 #if FSYNCS
 byte recent[SECTS];		/* the value last answered, and those of the writes that entered after it */
-byte allowed[SECTS];		/* values that any crash may leave: "recent" as of the last completed fsync, and later writes */
+byte allowed[SECTS];		/* what any crash may leave: "recent" at the last completed fsync, and later writes */
 bool sticky;			/* E2 */
 #endif
 
-/* ---- Budgets, choices and scratch -------------------------------------------------------------------------------- */
+/* ---- Budgets, choices and scratch --------------------------------------------------------------------- */
 
 byte writes, fills, demotions, commits, fsyncs, stops, kills, cuts, rots, rot_slots;	/* spent */
 byte bad_origin, bad_cache, bad_origin_flush, bad_cache_flush, bad_metadata;
@@ -218,7 +219,7 @@ inline choose(limit)
 	fi
 }
 
-/* ---- Words ------------------------------------------------------------------------------------------------------- */
+/* ---- Words -------------------------------------------------------------------------------------------- */
 
 #define AT(i, s) (w[i].stage > DECIDED && w[i].sector == (s))
 #define IN_FLIGHT(s) (AT(0, s) || AT(1, s))
@@ -245,8 +246,9 @@ inline flush_metadata()
 }
 
 /*
- * A flush counts from its issue: nothing that ends later is covered (see "Durable").  Its return is the next event, and
- * what happens between the two is the same as if it happened before the next step.  Writes in flight stay in D (E1).
+ * A flush counts from its issue: nothing that ends later is covered (see "Durable").  Its return is the next event,
+ * and what happens between the two is the same as if it happened before the next step.  Writes in flight stay in D
+ * (E1).
  */
 inline flush_origin()
 {
@@ -278,8 +280,8 @@ inline flush_cache()
 }
 
 /*
- * B1 is a definition, so the marks in memory need no state of their own: what is stored is computed here.  B2 and B3: this
- * runs before any leg is issued, and at any other time ("timer").
+ * B1 is a definition, so the marks in memory need no state of their own: what is stored is computed here.  B2 and
+ * B3: this runs before any leg is issued, and at any other time ("timer").
  */
 #define MARKED_BY(i, cb) (USES(i, cb) && (RULE(W2_MARK) || w[i].stage == AT_CACHE))
 

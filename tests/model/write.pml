@@ -2,11 +2,11 @@
 /*
  * Requests: the two legs of a write, promotion and demotion.
  *
- * A write enters its cell, decides and marks in one step: nothing of it is visible to others before its first leg is issued,
- * so a crash between is the same as one before.  Each leg ends in a step of its own.
+ * A write enters its cell, decides and marks in one step: nothing of it is visible to others before its first leg
+ * is issued, so a crash between is the same as one before.  Each leg ends in a step of its own.
  */
 
-/* ---- A write enters (W1, W2, W3) ---------------------------------------------------------------------------------- */
+/* ---- A write enters (W1, W2, W3) ---------------------------------------------------------------------- */
 
 /* W1: the ranges held; only without a rule does a range count as free while a leg is in flight. */
 #define HOLDS(i, s) (AT(i, s) && RULE(W1_OVERLAP) && (RULE(W1_HOLD) || w[i].stage != AT_CACHE))
@@ -15,16 +15,18 @@
 #define FILL_HOLDS(o) (filling && fill_block == (o) && !VOID_FILLS && RULE(F1_WRITES))
 
 /* W3 a to d.  A block that is mapped nowhere needs no mark: no start can find a mapping of it. */
-#define NEEDS_REGION(o, hit)												\
-	(POWER && (((hit) && RULE(W3_MAPPED)) || (IN(committed, o) && RULE(W3_COMMITTED) && (!frozen || RULE(W3_UNKNOWN))) ||	\
-	 (step && !frozen && IN(snapshot, o) && RULE(W3_SNAPSHOT)) || (frozen && IN(snapshot, o) && RULE(W3_UNKNOWN))))
+#define NEEDS_REGION(o, hit) \
+	(POWER && (((hit) && RULE(W3_MAPPED)) || \
+	 (IN(committed, o) && RULE(W3_COMMITTED) && (!frozen || RULE(W3_UNKNOWN))) || \
+	 (IN(snapshot, o) && (frozen -> RULE(W3_UNKNOWN) : RULE(W3_SNAPSHOT)))))
 /*
- * W5: no region mark can be stored once the metadata is frozen, perhaps no busy mark either; then only a note elsewhere that
- * voids all mappings lets the write go on.  R7: likewise where recovery's commit failed: its superblock may be one that was
- * never durable, and what a later start finds instead may be older than all marks, or clean.
+ * W5: no region mark can be stored once the metadata is frozen, perhaps no busy mark either; then only a note
+ * elsewhere that voids all mappings lets the write go on.  R7: likewise where recovery's commit failed: its
+ * superblock may be one that was never durable, and what a later start finds instead may be older than all marks,
+ * or clean.
  */
-#define UNMARKABLE(o) (frozen && !void_all &&										\
-	((NEEDS_REGION(o, false) && !(known & REGION(o)) && RULE(W5_VOID)) ||						\
+#define UNMARKABLE(o) (frozen && !void_all && \
+	((NEEDS_REGION(o, false) && !(known & REGION(o)) && RULE(W5_VOID)) || \
 	 (unmarked && RULE(W5_BUSY)) || (start && RULE(R7_VOID))))
 
 inline issue_origin_leg(i)
@@ -77,7 +79,7 @@ inline enter(i)
 	recent[w[i].sector] = recent[w[i].sector] | BIT(w[i].value);
 	allowed[w[i].sector] = allowed[w[i].sector] | BIT(w[i].value);
 #endif
-	printf("write of sector %d enters as request %d: value %d, cblock + 1 = %d\n", w[i].sector, i, w[i].value, w[i].c)
+	printf("request %d: write of value %d to sector %d, cblock + 1 = %d\n", i, w[i].value, w[i].sector, w[i].c)
 }
 
 #define MAY_WRITE (phase == RUN && writes < WRITES && !stopping && (w[0].stage == IDLE || w[1].stage == IDLE))
@@ -109,9 +111,10 @@ inline late_entry(i)
 	fi
 }
 
-/* ---- Region marks: one flush serves all that wait (W3, "Durable") ------------------------------------------------- */
+/* ---- Region marks: one flush serves all that wait (W3, "Durable") ------------------------------------- */
 
-#define MARK_FLUSH_DUE ((w[0].stage == MARKING || w[1].stage == MARKING) && w[0].stage != FLUSHING && w[1].stage != FLUSHING && !frozen)
+#define STAGE(s) (w[0].stage == (s) || w[1].stage == (s))
+#define MARK_FLUSH_DUE (STAGE(MARKING) && !STAGE(FLUSHING) && !frozen)
 
 inline mark_flush_issued()
 {
@@ -126,7 +129,7 @@ inline mark_flush_issued()
 }
 
 /* W5 may have been met meanwhile: then a waiting write goes on only when all mappings are void. */
-#define MARKED_IN_TIME ((w[0].stage == FLUSHING || w[1].stage == FLUSHING) && (!unmarked || void_all || !RULE(W5_BUSY)))
+#define MARKED_IN_TIME (STAGE(FLUSHING) && (!unmarked || void_all || !RULE(W5_BUSY)))
 #define MARK_NEEDLESS(i) (w[i].stage == MARKING && frozen && void_all)
 
 inline mark_flush_returned()
@@ -142,7 +145,7 @@ inline mark_flush_returned()
 	printf("flush of the region marks returned: origin legs issued\n")
 }
 
-/* ---- The legs end (W4) -------------------------------------------------------------------------------------------- */
+/* ---- The legs end (W4) -------------------------------------------------------------------------------- */
 
 /* The request leaves its cell.  B1: its busy mark goes with the last user; F3: so does the last hold on the cblock. */
 inline leave(i)
@@ -217,7 +220,7 @@ inline cache_leg_ends(i)
 	leave(i)
 }
 
-/* W4: nothing is known of the sector but that it is the old or the new one.  The removal is not yet durable; its mark stands. */
+/* W4: the sector is now the old one or the new one.  The removal is not yet durable; its mark stands. */
 inline origin_leg_fails(i, stored)
 {
 	printf("origin leg of request %d fails, %d stored\n", i, stored);
@@ -250,7 +253,7 @@ inline cache_leg_fails(i, stored)
 	leave(i)
 }
 
-/* ---- Promotion and demotion (L1, F1, F2, F3) ---------------------------------------------------------------------- */
+/* ---- Promotion and demotion (L1, F1, F2, F3) ---------------------------------------------------------- */
 
 #define MAY_FILL (phase == RUN && fills < FILLS && !filling && !stopping && !frozen && !failed)
 #define TAKEABLE(cb) (state[cb] == FREE || (!RULE(F2_FREE) && state[cb] == MAPPED))
@@ -290,7 +293,7 @@ inline fill_stores()
 	}
 }
 
-/* A step of its own only where a flush may fail between it and the end: else the cblock's content matters to nobody before. */
+/* A step of its own only where a flush may fail between it and the end: else nobody looks at the cblock before. */
 inline fill_is_stored()
 {
 	printf("fill stored\n");
@@ -321,8 +324,8 @@ inline fill_ends()
 }
 
 /* L1: exclusive with the writes of the block. */
-#define MAY_DEMOTE(cb)													\
-	(phase == RUN && demotions < DEMOTIONS && !stopping && !frozen && state[cb] == MAPPED && (!USED(cb) || !RULE(L1_DEMOTE)))
+#define MAY_DEMOTE(cb) (phase == RUN && demotions < DEMOTIONS && !stopping && !frozen && state[cb] == MAPPED && \
+	(!USED(cb) || !RULE(L1_DEMOTE)))
 
 inline demote(cb)
 {
