@@ -102,6 +102,7 @@ static void engine_free(struct cwt *e)
 	store_close(e->store);
 	for (unsigned i = 0; i < e->nr_cell_slabs; i++)
 		free(e->cell_slabs[i]);
+	jobs_exit(e);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
 }
@@ -145,6 +146,7 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 	if (!e->options.commit_interval_ms)
 		e->options.commit_interval_ms = CWT_COMMIT_INTERVAL_MS_DEFAULT;
 	pthread_mutex_init(&e->lock, NULL);
+	jobs_init(e);
 	list_init(&e->fills);
 	list_init(&e->flush.waiting);
 	list_init(&e->flush.current);
