@@ -103,6 +103,7 @@ static void engine_free(struct cwt *e)
 	for (unsigned i = 0; i < e->nr_cell_slabs; i++)
 		free(e->cell_slabs[i]);
 	pthread_mutex_destroy(&e->flush.io_lock);
+	jobs_exit(e);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
 }
@@ -147,6 +148,7 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 		e->options.commit_interval_ms = CWT_COMMIT_INTERVAL_MS_DEFAULT;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->flush.io_lock, NULL);
+	jobs_init(e);
 	list_init(&e->fills);
 	list_init(&e->flush.waiting);
 	list_init(&e->flush.current);

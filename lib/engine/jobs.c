@@ -75,11 +75,10 @@ static void *commit_thread(void *arg)
 	return NULL;
 }
 
-int jobs_start(struct cwt *e)
+void jobs_init(struct cwt *e)
 {
 	struct jobs *jobs = &e->jobs;
 	pthread_condattr_t attr;
-	int ret = 0;
 
 	pthread_mutex_init(&jobs->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -88,8 +87,20 @@ int jobs_start(struct cwt *e)
 	pthread_cond_init(&jobs->commit_cond, &attr);
 	pthread_condattr_destroy(&attr);
 	list_init(&jobs->queue);
-	jobs->commit_kicked = jobs->stop = jobs->have_commit_thread = false;
-	jobs->nr_threads = 0;
+}
+
+void jobs_exit(struct cwt *e)
+{
+	pthread_cond_destroy(&e->jobs.cond);
+	pthread_cond_destroy(&e->jobs.commit_cond);
+	pthread_mutex_destroy(&e->jobs.lock);
+}
+
+int jobs_start(struct cwt *e)
+{
+	struct jobs *jobs = &e->jobs;
+	int ret = 0;
+
 	if (e->options.env.stepped)
 		return 0;
 	while (!ret && jobs->nr_threads < JOB_THREADS) {
@@ -122,9 +133,6 @@ void jobs_stop(struct cwt *e)
 	jobs->have_commit_thread = false;
 	while (jobs_step(e))
 		;
-	pthread_cond_destroy(&jobs->cond);
-	pthread_cond_destroy(&jobs->commit_cond);
-	pthread_mutex_destroy(&jobs->lock);
 }
 
 void jobs_post(struct cwt *e, struct job *job)

@@ -34,6 +34,8 @@ struct jobs {
 	bool have_commit_thread;
 };
 
+void jobs_init(struct cwt *e);
+void jobs_exit(struct cwt *e);		/* after the last commit, which may kick another */
 int jobs_start(struct cwt *e);		/* stepped: no thread.  Negative errno of pthread_create */
 void jobs_stop(struct cwt *e);		/* runs what is queued to its end, joins */
 void jobs_post(struct cwt *e, struct job *job);		/* any thread, also under cwt.lock */
