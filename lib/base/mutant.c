@@ -16,7 +16,9 @@ static const char *const names[] = {
 };
 #define NR_NAMES (sizeof(names) / sizeof(names[0]))
 
-/* A name that is not known ends the program, so that no test passes for lack of a mutant; tests/mutants reads the list. */
+/*
+ * A name that is not known ends the program, so that no test passes for lack of a mutant; tests/mutants reads the list.
+ */
 __attribute__((constructor)) static void mutant_choose(void)
 {
 	const char *name = getenv("CWT_MUTANT");

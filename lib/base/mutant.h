@@ -2,11 +2,12 @@
 /*
  * Mutants: bugs that other caches had, or that this one must never have, each put back at one place.
  *
- * A build configured with --enable-mutants has them all, and CWT_MUTANT=name in the environment brings one of them to life; it is
- * read once, before main().  The tests must fail on every one: `make check-mutants`.  In every other build mutant_is() is the constant
- * false, and nothing is left of them.
+ * A build configured with --enable-mutants has them all, and CWT_MUTANT=name in the environment brings one of them to
+ * life; it is read once, before main().  The tests must fail on every one: `make check-mutants`.  In every other build
+ * mutant_is() is the constant false, and nothing is left of them.
  *
- * Where: `mutant_is(MUTANT_NAME)` in the line that the mutant changes.  What kills each is said in HACKING.md, section 9.
+ * Where: `mutant_is(MUTANT_NAME)` in the line that the mutant changes.  What kills each is said in HACKING.md, section
+ * 9.
  */
 #ifndef CWT_BASE_MUTANT_H
 #define CWT_BASE_MUTANT_H
