@@ -2,8 +2,9 @@
 /*
  * libcachewt: a block cache engine with an ordered, race-free writethrough.
  *
- * An origin (a slow image, authoritative), a cache (a fast file) and a metadata file make one cwt.  Requests are given to
- * *loops*: each belongs to one thread, which submits requests, turns the loop, and gets every answer on that same thread.
+ * An origin (a slow image, authoritative), a cache (a fast file) and a metadata file make one cwt.  Requests are given
+ * to *loops*: each belongs to one thread, which submits requests, turns the loop, and gets every answer on that same
+ * thread.
  *
  *	cwt_open(&config, &cwt, &err);
  *	cwt_loop_open(cwt, &loop);
@@ -11,11 +12,11 @@
  *	cwt_loop_close(loop);
  *	cwt_close(cwt);
  *
- * Errors: 0 or a negative errno; the global errno is left alone.  Context: said at each function.  Trouble with the cache or the
- * metadata is never an error of a request: it is counted, logged and seen in the status.
+ * Errors: 0 or a negative errno; the global errno is left alone.  Context: said at each function.  Trouble with the
+ * cache or the metadata is never an error of a request: it is counted, logged and seen in the status.
  *
- * What an answer means: a write that was answered is in the origin's page cache or device, as after pwrite(2); a flush that was
- * answered 0 made everything answered before it durable on the origin.
+ * What an answer means: a write that was answered is in the origin's page cache or device, as after pwrite(2); a flush
+ * that was answered 0 made everything answered before it durable on the origin.
  */
 #ifndef CACHEWT_H
 #define CACHEWT_H
@@ -76,8 +77,8 @@ struct cwt_config {
 CWT_PUBLIC int cwt_open(const struct cwt_config *config, struct cwt **out, struct cwt_error *err);
 
 /*
- * Orderly stop: after the last loop was closed.  Commits everything durably with the clean mark, frees.  An error means that
- * the next start decides what of the cache is still good; no data is lost by it.
+ * Orderly stop: after the last loop was closed.  Commits everything durably with the clean mark, frees.  An error means
+ * that the next start decides what of the cache is still good; no data is lost by it.
  */
 CWT_PUBLIC int cwt_close(struct cwt *cwt);
 
@@ -117,7 +118,10 @@ struct cwt_request {
 	struct { uint64_t opaque[12]; } priv;	/* the engine's while submitted; need not be initialised */
 };
 
-/* A loop: opened, used and closed by one thread.  At most CWT_LOOPS_MAX.  -ENOSPC beyond; -EAGAIN: no AIO context to be had. */
+/*
+ * A loop: opened, used and closed by one thread.  At most CWT_LOOPS_MAX.  -ENOSPC beyond; -EAGAIN: no AIO context to be
+ * had.
+ */
 CWT_PUBLIC int cwt_loop_open(struct cwt *cwt, struct cwt_loop **out);
 CWT_PUBLIC void cwt_loop_close(struct cwt_loop *loop);	/* every request was answered */
 
@@ -125,9 +129,9 @@ CWT_PUBLIC void cwt_loop_close(struct cwt_loop *loop);	/* every request was answ
 CWT_PUBLIC void cwt_submit(struct cwt_loop *loop, struct cwt_request *request);
 
 /*
- * One turn: reap what the devices finished, run the worker stage (deferred writethrough, unparked requests, migrations),
- * submit everything in one go, answer everything that is finished.  Never blocks.  Returns how many things it did: 0 means
- * that the thread may wait on cwt_loop_fd().
+ * One turn: reap what the devices finished, run the worker stage (deferred writethrough, unparked requests,
+ * migrations), submit everything in one go, answer everything that is finished.  Never blocks.  Returns how many things
+ * it did: 0 means that the thread may wait on cwt_loop_fd().
  */
 CWT_PUBLIC int cwt_loop_turn(struct cwt_loop *loop);
 

@@ -203,8 +203,8 @@ static int aio_identity(struct device *dev, struct device_identity *id)
 }
 
 /*
- * A user xattr, flushed with the file: it says who may have written the origin last.  Files only; a file system without user xattrs, or
- * one that is not allowed here, has no tag.
+ * A user xattr, flushed with the file: it says who may have written the origin last.  Files only; a file system without
+ * user xattrs, or one that is not allowed here, has no tag.
  */
 #define TAG_XATTR "user.cachewtfs"
 

@@ -126,9 +126,9 @@ int device_flush(struct device *dev);
 int device_zero(struct device *dev, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes);
 int device_identity(struct device *dev, struct device_identity *id);
 /*
- * A store may carry a tag beside its content, DEVICE_TAG_BYTES long (files: a user xattr), durable before the call returns.  set NULL:
- * leave it; get NULL: do not read it.  get is read before set is written; all zeros where there is none yet.  -EOPNOTSUPP: this
- * store takes none.
+ * A store may carry a tag beside its content, DEVICE_TAG_BYTES long (files: a user xattr), durable before the call
+ * returns.  set NULL: leave it; get NULL: do not read it.  get is read before set is written; all zeros where there is
+ * none yet.  -EOPNOTSUPP: this store takes none.
  */
 #define DEVICE_TAG_BYTES 24
 int device_tag(struct device *dev, const void *set, void *get);

@@ -143,8 +143,8 @@ static void granted_append(struct granted *granted, struct hold *h)
 }
 
 /*
- * A waiter is granted when it conflicts with no holder and with no earlier waiter that still waits.  Those granted here are
- * holders for the ones behind them at once.
+ * A waiter is granted when it conflicts with no holder and with no earlier waiter that still waits.  Those granted here
+ * are holders for the ones behind them at once.
  */
 void cell_leave(struct cells *cells, struct hold *h, struct granted *granted)
 {

@@ -2,17 +2,18 @@
 /*
  * Cells: the lock of one block.  Requests and migrations of a block meet only here.
  *
- * A hold is a byte range of one block, for reading or for writing.  Two holds conflict when their ranges overlap and at least
- * one of them writes.  Whoever conflicts with a hold, or with somebody who already waits, is *parked*, in the order of arrival, and
- * is granted when what stood before it has left: so overlapping writes reach both stores in one order (I4), and nobody starves.
- * Disjoint ranges run side by side.
+ * A hold is a byte range of one block, for reading or for writing.  Two holds conflict when their ranges overlap and at
+ * least one of them writes.  Whoever conflicts with a hold, or with somebody who already waits, is *parked*, in the
+ * order of arrival, and is granted when what stood before it has left: so overlapping writes reach both stores in one
+ * order (I4), and nobody starves.  Disjoint ranges run side by side.
  *
  *	a write          a write hold, widened to the larger alignment of the two stores
  *	a read           a read hold of its bytes
  *	a fill           a read hold of the whole block, from its origin read until its mapping is visible (I5)
  *	a demotion       needs a quiet block: cell_find() == NULL, that is, no hold and nobody waiting (L1)
  *
- * Locking: every function expects the engine's lock.  Cost: a hash look-up; the lists hold the block's own requests only.
+ * Locking: every function expects the engine's lock.  Cost: a hash look-up; the lists hold the block's own requests
+ * only.
  * After: dm-cache's bio prison, which locks whole blocks; byte ranges inside the block are ours.
  */
 #ifndef CWT_ENGINE_CELLS_H
@@ -62,7 +63,10 @@ void cells_add(struct cells *cells, struct cell *slab, unsigned nr);
 /* The cell of a block that anybody holds or waits for, else NULL. */
 struct cell *cell_find(const struct cells *cells, oblock_t o);
 
-/* Enter the block's cell for [lo, hi): true when granted, false when parked.  h belongs to the caller, unused until now. */
+/*
+ * Enter the block's cell for [lo, hi): true when granted, false when parked.  h belongs to the caller, unused until
+ * now.
+ */
 bool cell_enter(struct cells *cells, oblock_t o, struct hold *h, enum hold_mode mode, uint32_t lo, uint32_t hi);
 /* As cell_enter, but never parks: false leaves h unused. */
 bool cell_try_enter(struct cells *cells, oblock_t o, struct hold *h, enum hold_mode mode, uint32_t lo, uint32_t hi);

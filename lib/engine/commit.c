@@ -225,7 +225,10 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 	return -EINVAL;
 }
 
-/* Hits change hints and dirty no page, so a stop writes all pages, in commits of bounded size; the clean one is the last. */
+/*
+ * Hits change hints and dirty no page, so a stop writes all pages, in commits of bounded size; the clean one is the
+ * last.
+ */
 int engine_commit_clean(struct cwt *e)
 {
 	struct engine_commit *cs = &e->commit;

@@ -7,11 +7,11 @@
  *	FLUSH_ORIGIN
  *	STORE          the store's own steps: pages, superblocks (C4, C5); then the removed cblocks become free (C6)
  *
- * When the outcome is sure to be "no", everything goes back to dirty and removed, and is tried again (C9).  When it is not known, the
- * cache is bypassed for good and the metadata is not written any more.
+ * When the outcome is sure to be "no", everything goes back to dirty and removed, and is tried again (C9).  When it is
+ * not known, the cache is bypassed for good and the metadata is not written any more.
  *
- * A commit runs on the commit thread, or on that of a message or of the stop; one at a time, by commit.run_lock.  It holds cwt.lock for
- * the copies and for the end only.
+ * A commit runs on the commit thread, or on that of a message or of the stop; one at a time, by commit.run_lock.  It
+ * holds cwt.lock for the copies and for the end only.
  */
 #ifndef CWT_ENGINE_COMMIT_H
 #define CWT_ENGINE_COMMIT_H
@@ -36,7 +36,10 @@ bool engine_commit_due(struct cwt *e);
 int engine_commit_run(struct cwt *e, unsigned flags);
 /* The last one of an orderly stop (S1): hints too, everything flushed, the clean mark. */
 int engine_commit_clean(struct cwt *e);
-/* One step of it, at most one device call: 1 more to do, 0 ended well or nothing to do, or the error.  For tests; engine_commit_run() is these. */
+/*
+ * One step of it, at most one device call: 1 more to do, 0 ended well or nothing to do, or the error.  For tests;
+ * engine_commit_run() is these.
+ */
 int engine_commit_step(struct cwt *e, unsigned flags);
 
 #endif

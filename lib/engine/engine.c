@@ -227,7 +227,9 @@ void cwt_stopping(struct cwt *e)
 	engine_runtime(e, STORE_RUNTIME_STOPPING);
 }
 
-/* S1.  The loops are closed, so no leg is under way; a failed flush earlier on means that nobody may call this clean. */
+/*
+ * S1.  The loops are closed, so no leg is under way; a failed flush earlier on means that nobody may call this clean.
+ */
 int cwt_close(struct cwt *e)
 {
 	struct store_devices dev = e->dev;

@@ -2,15 +2,16 @@
 /*
  * The engine: the only place where devices, metadata and policies meet.
  *
- * A request comes in through a loop (loop.c), is split at block borders (request.c), and each *block request* enters its block's
- * cell (cells.c), looks the block up (map.c) and goes its way: read.c, writethrough.c, zero.c.  Promotion, demotion and
- * invalidation are migration.c; the marks that cover writes under way marks.c; flush.c and commit.c make things durable;
- * jobs.c runs what blocks.  Each file reads from top to bottom in the order in which things happen.
+ * A request comes in through a loop (loop.c), is split at block borders (request.c), and each *block request* enters
+ * its block's cell (cells.c), looks the block up (map.c) and goes its way: read.c, writethrough.c, zero.c.  Promotion,
+ * demotion and invalidation are migration.c; the marks that cover writes under way marks.c; flush.c and commit.c make
+ * things durable; jobs.c runs what blocks.  Each file reads from top to bottom in the order in which things happen.
  *
- * Threads.  Any number of loops, each one thread; job threads, which may block; callers of status and messages.  In tests nothing
- * is started: the same code is stepped by one thread.
+ * Threads.  Any number of loops, each one thread; job threads, which may block; callers of status and messages.  In
+ * tests nothing is started: the same code is stepped by one thread.
  *
- * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the three exceptions that are said:
+ * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the three exceptions that are
+ * said:
  *	marks.io_lock	one writer of mark pages at a time.  Held across a buffered write of 4 KiB, which is its purpose (B2)
  *	commit.run_lock	one commit at a time.  Held across its I/O, by threads that may block, and by engine_void()
  *	flush.io_lock	one flush of the origin at a time, until a failure of it was handled (E1).  Held across the flush
@@ -142,19 +143,22 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 /* Stepped engines: run the oldest job, or the commit if it is due; false: there was nothing to do. */
 bool engine_step_job(struct cwt *e);
 
-/* A loop is about to write the origin: store the time, at most once a second (the fingerprint after an unclean stop). */
+/*
+ * A loop is about to write the origin: store the time, at most once a second (the fingerprint after an unclean stop).
+ */
 void engine_note_write(struct cwt *e);
 
 /*
- * What kill -9 leaves behind: memory is freed, nothing is written.  For tests; the devices stay open and go back to the caller.
- * Loops are abandoned first.
+ * What kill -9 leaves behind: memory is freed, nothing is written.  For tests; the devices stay open and go back to the
+ * caller.  Loops are abandoned first.
  */
 void engine_abandon(struct cwt *e);
 void engine_abandon_loop(struct cwt_loop *loop);
 
 /*
- * Make every mapping void, durably, when marks can no longer say what differs (W5): by the superblock, else the cache's label, else
- * the origin's tag.  0, or the error of the last way.  No commit follows in this run.  Blocks; expects at most marks.io_lock.
+ * Make every mapping void, durably, when marks can no longer say what differs (W5): by the superblock, else the cache's
+ * label, else the origin's tag.  0, or the error of the last way.  No commit follows in this run.  Blocks; expects at
+ * most marks.io_lock.
  */
 int engine_void(struct cwt *e);
 

@@ -37,7 +37,10 @@ void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 	}
 }
 
-/* E2.  A commit under way has copied mappings whose data may be gone; it must not vouch for them, nor clear their marks. */
+/*
+ * E2.  A commit under way has copied mappings whose data may be gone; it must not vouch for them, nor clear their
+ * marks.
+ */
 static void flush_failed_locked(struct cwt *e, int error)
 {
 	e->flush.sticky_error = mutant_is(MUTANT_FLUSH_ERROR_FORGOTTEN) ? 0 : error;
@@ -49,8 +52,9 @@ static void flush_failed_locked(struct cwt *e, int error)
 }
 
 /*
- * The kernel tells of a failed write-back once for each open file, so a flush after a failed one may succeed although bytes are lost: the
- * sticky error is asked again when the lock is held, and the next flush is issued only when the failure before it was handled.
+ * The kernel tells of a failed write-back once for each open file, so a flush after a failed one may succeed although
+ * bytes are lost: the sticky error is asked again when the lock is held, and the next flush is issued only when the
+ * failure before it was handled.
  */
 int flush_origin(struct cwt *e)
 {

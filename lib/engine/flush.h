@@ -2,11 +2,12 @@
 /*
  * Flush: fsync means the origin (I11).
  *
- * A flush covers what was answered before it was issued, so a request that comes while one is under way waits for the next; all that
- * wait share one.  Flushes of the origin are serialized, and none is issued until a failure has been handled (E1).
+ * A flush covers what was answered before it was issued, so a request that comes while one is under way waits for the
+ * next; all that wait share one.  Flushes of the origin are serialized, and none is issued until a failure has been
+ * handled (E1).
  *
- * A failure is answered to all that wait, and from then on to every flush until `origin-ok` or a remount, since nobody knows which
- * acknowledged bytes are gone; everything cached is dropped and the cache bypassed (E2).
+ * A failure is answered to all that wait, and from then on to every flush until `origin-ok` or a remount, since nobody
+ * knows which acknowledged bytes are gone; everything cached is dropped and the cache bypassed (E2).
  */
 #ifndef CWT_ENGINE_FLUSH_H
 #define CWT_ENGINE_FLUSH_H
@@ -14,7 +15,10 @@
 #include "engine/request.h"
 
 void flush_begin(struct cwt_loop *loop, struct cwt_request *r);
-/* Flush the origin.  A failure is handled before anybody else can issue a flush.  Blocks; expects at most commit.run_lock. */
+/*
+ * Flush the origin.  A failure is handled before anybody else can issue a flush.  Blocks; expects at most
+ * commit.run_lock.
+ */
 int flush_origin(struct cwt *e);
 /* `origin-ok`. */
 void flush_origin_ok_locked(struct cwt *e);

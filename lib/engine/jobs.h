@@ -2,8 +2,9 @@
 /*
  * What blocks: flushes of the origin, fallocate, and the commit, on threads of their own.
  *
- * A job is embedded in whatever it belongs to and posted once; a job thread calls run(), which may block and may post again.  The
- * commit thread has no queue: it wakes at the commit interval, or when it is kicked, and writes late clears of marks.
+ * A job is embedded in whatever it belongs to and posted once; a job thread calls run(), which may block and may post
+ * again.  The commit thread has no queue: it wakes at the commit interval, or when it is kicked, and writes late clears
+ * of marks.
  *
  * In a stepped engine there are no threads; jobs_step() runs the oldest job on the caller's.
  */

@@ -82,8 +82,8 @@ static bool loop_needs_lock(const struct cwt_loop *loop)
 }
 
 /*
- * Ended first, since they let others in and give their block requests back; new requests last, behind everything that is already
- * under way.
+ * Ended first, since they let others in and give their block requests back; new requests last, behind everything that
+ * is already under way.
  */
 static int loop_work_locked(struct cwt_loop *loop)
 {
@@ -250,8 +250,8 @@ void cwt_loop_wake(struct cwt_loop *loop)
  */
 static void loop_init_lists(struct cwt_loop *loop)
 {
-	struct list *const lists[] = { &loop->incoming, &loop->ready, &loop->deferred_writethrough, &loop->retry, &loop->copies,
-		&loop->ended, &loop->fills_ended, &loop->outbox, &loop->zero_ready, &loop->to_submit, &loop->answers,
+	struct list *const lists[] = { &loop->incoming, &loop->ready, &loop->deferred_writethrough, &loop->retry,
+		&loop->copies, &loop->ended, &loop->fills_ended, &loop->outbox, &loop->zero_ready, &loop->to_submit, &loop->answers,
 		&loop->free_breqs, &loop->free_fills, &loop->free_zeros, &loop->inbox_breqs, &loop->inbox_zeros,
 		&loop->inbox_answers };
 
@@ -327,7 +327,8 @@ static int loop_attach(struct cwt_loop *loop)
 }
 
 /*
- * Cells are shared by all loops, so a slab stays when its loop is closed: there are as many slabs as there ever were loops at once.
+ * Cells are shared by all loops, so a slab stays when its loop is closed: there are as many slabs as there ever were
+ * loops at once.
  */
 static int loop_register_locked(struct cwt_loop *loop)
 {

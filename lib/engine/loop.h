@@ -2,9 +2,10 @@
 /*
  * A loop: one thread's part of the engine.  Everything here belongs to that thread, but for the inbox.
  *
- * One turn: reap what the devices finished; take what other threads posted; the worker stage, under the engine's lock taken
- * once: leave cells, decide those granted, cut new requests; make urgent marks visible; submit everything with one kick; answer.
- * The order matters: marks before the kick (B2), and the deferred writethrough between the legs (I3).
+ * One turn: reap what the devices finished; take what other threads posted; the worker stage, under the engine's lock
+ * taken once: leave cells, decide those granted, cut new requests; make urgent marks visible; submit everything with
+ * one kick; answer.  The order matters: marks before the kick (B2), and the deferred writethrough between the legs
+ * (I3).
  */
 #ifndef CWT_ENGINE_LOOP_H
 #define CWT_ENGINE_LOOP_H
@@ -56,7 +57,10 @@ struct cwt_loop {
 
 /* Post to another loop, and wake it: one of its inboxes, and what goes in.  Any thread, without cwt.lock. */
 void loop_post(struct cwt_loop *loop, struct list *inbox, struct list *node);
-/* A block request that was granted, or served, by somebody else's doing: to its own loop, by its state.  Expects cwt.lock. */
+/*
+ * A block request that was granted, or served, by somebody else's doing: to its own loop, by its state.  Expects
+ * cwt.lock.
+ */
 void loop_hand_over_locked(struct cwt_loop *from, struct block_request *b);
 /* Those granted by a cell_leave(). */
 void loop_granted_locked(struct cwt_loop *from, struct granted *granted);

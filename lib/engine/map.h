@@ -12,12 +12,12 @@
  *	                                            the commit was aborted                    -> REMOVED
  *	LIMBO      no       not mapped              the last request that decided on it left  -> FREE
  *
- * So a cblock is reused only when the removal of its mapping is committed and no request that decided on it is in flight (I7,
- * F3).  dm-cache says why: block x is demoted, its cblock is given to y and written, the machine dies, and the old metadata
- * still maps x to it.
+ * So a cblock is reused only when the removal of its mapping is committed and no request that decided on it is in
+ * flight (I7, F3).  dm-cache says why: block x is demoted, its cblock is given to y and written, the machine dies, and
+ * the old metadata still maps x to it.
  *
- * users counts the requests in flight that decided on the cblock; writers those of them that write.  busy(c), as B1 has it,
- * is: writers > 0, or REMOVED, or COMMITTING, or LIMBO; engine/marks.h keeps it in step.
+ * users counts the requests in flight that decided on the cblock; writers those of them that write.  busy(c), as B1 has
+ * it, is: writers > 0, or REMOVED, or COMMITTING, or LIMBO; engine/marks.h keeps it in step.
  *
  * Locking: every function expects the engine's lock.  Memory: 16 bytes per cblock and 4 to 8 of hash heads.
  */

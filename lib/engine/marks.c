@@ -61,8 +61,8 @@ void marks_set(struct marks *m, cblock_t c)
 }
 
 /*
- * A bit that is cleared and set again before its page was written needs no write for itself, but the page may be urgent for
- * others, and a set after this makes it urgent again: so nothing is lost by leaving the clear for later.
+ * A bit that is cleared and set again before its page was written needs no write for itself, but the page may be urgent
+ * for others, and a set after this makes it urgent again: so nothing is lost by leaving the clear for later.
  */
 void marks_clear(struct marks *m, cblock_t c)
 {
@@ -85,7 +85,10 @@ static bool next_page(const uint8_t *pages, uint32_t nr_pages, uint32_t *from)
 	return *from < nr_pages;
 }
 
-/* W5: a mark that is not visible protects nothing.  Everything is dropped, and no commit will say otherwise in this run. */
+/*
+ * W5: a mark that is not visible protects nothing.  Everything is dropped, and no commit will say otherwise in this
+ * run.
+ */
 static void marks_failed(struct cwt *e, uint32_t page, int err)
 {
 	bool first = !e->marks.failed;

@@ -152,8 +152,8 @@ static void fill_finish_locked(struct fill *f)
 }
 
 /*
- * The origin read has ended.  Of a failed one the user sees only the origin's answer for what he asked for, so every reader
- * asks for itself: another sector of the block may be the bad one.
+ * The origin read has ended.  Of a failed one the user sees only the origin's answer for what he asked for, so every
+ * reader asks for itself: another sector of the block may be the bad one.
  */
 static void fill_read_ended_locked(struct fill *f)
 {
@@ -254,8 +254,8 @@ void drop_all_locked(struct cwt *e)
 /*
  * ------------------------------------------------------------------ bypass
  *
- * A leaky count: each error of the cache adds 8, each success takes 1 away; at 128 the cache is given up.  So sixteen errors in a
- * row do it, and so does one in eight for long; a bad sector alone does not.
+ * A leaky count: each error of the cache adds 8, each success takes 1 away; at 128 the cache is given up.  So sixteen
+ * errors in a row do it, and so does one in eight for long; a bad sector alone does not.
  */
 #define CACHE_TROUBLE_ERROR 8u
 #define CACHE_TROUBLE_MAX 128u

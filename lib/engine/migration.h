@@ -2,24 +2,24 @@
 /*
  * Promotion, demotion, invalidation; bypass.
  *
- * Promotion is a fill: a read miss that the policy likes reads its whole block from the origin, is answered from that buffer, and
- * the buffer is written to a free cblock.  States of a fill, all on the loop that began it:
+ * Promotion is a fill: a read miss that the policy likes reads its whole block from the origin, is answered from that
+ * buffer, and the buffer is written to a free cblock.  States of a fill, all on the loop that began it:
  *
  *	READING   origin read under way                readers wait on fill->readers
  *	WRITING   buffer valid, cache write under way  readers copy from the buffer
  *	ended     published, or given up               on loop->fills_ended
  *
- * From before its origin read until its mapping is visible a fill has a read hold of the whole block in the cell: reads pass, a write
- * that comes meanwhile waits and then finds the block mapped (I5, F1).  It is begun only when the hold is granted at once, so no write
- * is in flight, or about to be, that decided "miss" and would leave the copy stale: the race of 2013.  It never waits for anything
- * but the two devices, so those that wait for it always get on.
+ * From before its origin read until its mapping is visible a fill has a read hold of the whole block in the cell: reads
+ * pass, a write that comes meanwhile waits and then finds the block mapped (I5, F1).  It is begun only when the hold is
+ * granted at once, so no write is in flight, or about to be, that decided "miss" and would leave the copy stale: the
+ * race of 2013.  It never waits for anything but the two devices, so those that wait for it always get on.
  *
- * A fill is *voided* (fill->void_it) when its content can no longer be trusted: failed flush, invalidation by message, bypass.  It
- * then ends without a mapping.
+ * A fill is *voided* (fill->void_it) when its content can no longer be trusted: failed flush, invalidation by message,
+ * bypass.  It then ends without a mapping.
  *
- * Demotion happens in memory, in one instant, of a block whose cell is quiet (L1); its cblock comes back when the removal is
- * committed (map.h).  Invalidation may happen beside requests in flight: they keep their decision, and their users count keeps the
- * cblock from being reused.
+ * Demotion happens in memory, in one instant, of a block whose cell is quiet (L1); its cblock comes back when the
+ * removal is committed (map.h).  Invalidation may happen beside requests in flight: they keep their decision, and their
+ * users count keeps the cblock from being reused.
  *
  * Locking: functions named _locked expect cwt.lock; the others their loop's thread.
  */
@@ -49,7 +49,9 @@ struct fill {
 	struct device_io io;
 };
 
-/* Begin a promotion of b's block, which b missed and for which it has a read hold.  False: not now; b reads for itself. */
+/*
+ * Begin a promotion of b's block, which b missed and for which it has a read hold.  False: not now; b reads for itself.
+ */
 bool fill_start_locked(struct block_request *b);
 /* A read miss whose block is being filled joins the fill.  False: the fill is void. */
 bool fill_join_locked(struct fill *f, struct block_request *b);
@@ -74,10 +76,11 @@ void cache_error_locked(struct cwt *e);
 void cache_success_locked(struct cwt *e);
 
 /*
- * All I/O goes to the origin from now on; everything cached is dropped.  A reason that ends by itself does not replace one that does
- * not.  The reason is logged by bypass_log(), which expects no lock.
+ * All I/O goes to the origin from now on; everything cached is dropped.  A reason that ends by itself does not replace
+ * one that does not.  The reason is logged by bypass_log(), which expects no lock.
  */
-void bypass_start_locked(struct cwt *e, enum cwt_bypass why, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void bypass_start_locked(struct cwt *e, enum cwt_bypass why, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void bypass_log(struct cwt *e);
 /* -EBUSY when it is bypassed for another reason. */
 int bypass_end_locked(struct cwt *e, enum cwt_bypass why);

@@ -2,9 +2,9 @@
 /*
  * cwt_open(): from paths to an engine.
  *
- * Order: everything that can be refused is refused before anything is made or written; what was made here is removed again when
- * something later fails.  The metadata is locked first and unlocked last, so whoever gets it can have the other two, and it names the
- * owner to those who do not.
+ * Order: everything that can be refused is refused before anything is made or written; what was made here is removed
+ * again when something later fails.  The metadata is locked first and unlocked last, so whoever gets it can have the
+ * other two, and it names the owner to those who do not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +75,8 @@ static int check_paths(struct opening *o)
 	for (int i = 0; i < 3; i++)
 		for (int j = 0; j < i; j++)
 			if (path_same(paths[i], &ids[i], paths[j], &ids[j]))
-				return error_set(o->err, -EINVAL, "%s: given as the %s and as the %s (they must be different files)",
+				return error_set(o->err, -EINVAL, "%s: given as the %s and as the %s (they must be "
+						 "different files)",
 						 paths[i], words[j], words[i]);
 	if (!ids[0].exists)
 		return error_set(o->err, -ENOENT, "%s: %s (the origin must exist)", paths[0], strerror(ENOENT));
@@ -108,10 +109,12 @@ static void sleep_ms(unsigned ms)
 }
 
 /*
- * umount returns before the daemon has ended: an owner that says "stopping" is waited for, any other is an error at once.  Only the
- * metadata is ever waited for: it is unlocked last, so whoever has it can have the other two, unless a stranger has them.
+ * umount returns before the daemon has ended: an owner that says "stopping" is waited for, any other is an error at
+ * once.  Only the metadata is ever waited for: it is unlocked last, so whoever has it can have the other two, unless a
+ * stranger has them.
  */
-static int open_locked(struct opening *o, const char *path, const struct aio_options *options, struct device **out, bool *created)
+static int open_locked(struct opening *o, const char *path, const struct aio_options *options, struct device **out,
+		       bool *created)
 {
 	const unsigned pause_ms = 50;
 	unsigned waited_ms = 0;
@@ -139,11 +142,12 @@ static int check_block_size(struct opening *o, const struct store_geometry *geo)
 	const struct cwt_config *c = o->config;
 
 	if (c->block_size_bytes && c->block_size_bytes != geo->block_size_bytes)
-		return error_set(o->err, -EINVAL, "%s: has blocks of %u bytes, not %u (leave --block-size out, or remove the metadata "
-				 "and the cache to start anew)", c->metadata_path, geo->block_size_bytes, c->block_size_bytes);
+		return error_set(o->err, -EINVAL, "%s: has blocks of %u bytes, not %u (leave --block-size out, or "
+				 "remove the metadata and the cache to start anew)",
+				 c->metadata_path, geo->block_size_bytes, c->block_size_bytes);
 	if (c->cache_size_bytes && store_nr_cblocks(c->cache_size_bytes, geo->block_size_bytes) != geo->nr_cblocks)
-		return error_set(o->err, -EINVAL, "%s: is for a cache of %llu bytes, not %llu (leave --cache-size out, or remove the "
-				 "metadata and the cache to start anew)", c->metadata_path,
+		return error_set(o->err, -EINVAL, "%s: is for a cache of %llu bytes, not %llu (leave --cache-size out, or "
+				 "remove the metadata and the cache to start anew)", c->metadata_path,
 				 ((unsigned long long)geo->nr_cblocks + 1) * geo->block_size_bytes,
 				 (unsigned long long)c->cache_size_bytes);
 	o->block_size = geo->block_size_bytes;
@@ -163,8 +167,8 @@ static int judge_metadata(struct opening *o)
 	if (ret)
 		return error_set(o->err, ret, "%s: cannot be read: %s (check the disk)", path, strerror(-ret));
 	if (kind == STORE_FOREIGN)
-		return error_set(o->err, -EINVAL, "%s: is not the metadata of a cache, and is left alone (give another path, or remove it)",
-				 path);
+		return error_set(o->err, -EINVAL, "%s: is not the metadata of a cache, and is left alone (give "
+				 "another path, or remove it)", path);
 	o->metadata_blank = kind == STORE_BLANK;
 	if (o->metadata_blank)
 		return 0;
@@ -263,8 +267,8 @@ static int open_cache(struct opening *o)
 	if (ret)
 		return error_set(o->err, ret, "%s: %s", path, strerror(-ret));
 	if (kind == STORE_FOREIGN)
-		return error_set(o->err, -EINVAL, "%s: is neither a cache nor blank, and is left alone (give another path, or remove it)",
-				 path);
+		return error_set(o->err, -EINVAL, "%s: is neither a cache nor blank, and is left alone (give another "
+				 "path, or remove it)", path);
 	return 0;
 }
 
@@ -301,7 +305,8 @@ static int make_metadata(struct opening *o)
 			return ret;
 	}
 	if (device_info(o->dev.metadata)->size_bytes < size)
-		return error_set(o->err, -ENOSPC, "%s: is blank, but has only %llu bytes; %llu are needed (remove it, or give another path)", path,
+		return error_set(o->err, -ENOSPC, "%s: is blank, but has only %llu bytes; %llu are needed (remove it, "
+				 "or give another path)", path,
 				 (unsigned long long)device_info(o->dev.metadata)->size_bytes, (unsigned long long)size);
 	return store_format(o->dev.metadata, &geo, o->err);
 }

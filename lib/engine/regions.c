@@ -122,7 +122,8 @@ void regions_leave_locked(struct cwt *e, oblock_t o)
 }
 
 /*
- * ------------------------------------------------------------------ the job: dirty pages, one flush, and those who wait are let go
+ * ------------------------------------------------------------------ the job: dirty pages, one flush, and those who
+ * wait are let go
  */
 static bool regions_next_dirty_locked(struct regions *r, uint32_t *page)
 {
@@ -154,7 +155,10 @@ static int regions_write(struct cwt *e, uint8_t *written)
 	return error;
 }
 
-/* On disk is `written`, durably: true of a bit that is marked, also if it was cleared and set again meanwhile, since only we write. */
+/*
+ * On disk is `written`, durably: true of a bit that is marked, also if it was cleared and set again meanwhile, since
+ * only we write.
+ */
 static void regions_durable_locked(struct regions *r, const uint8_t *written)
 {
 	for (size_t i = 0; i < (size_t)r->nr_pages * REGION_PAGE_BYTES; i++)

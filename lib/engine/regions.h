@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Region marks, only with --warm-after power: one bit per region of the origin that says "origin and cache may differ here, and a
- * power cut would not tell" (W3, C1, C2, C7).
+ * Region marks, only with --warm-after power: one bit per region of the origin that says "origin and cache may differ
+ * here, and a power cut would not tell" (W3, C1, C2, C7).
  *
- * Before the origin leg of a write to a block that is mapped, or is mapped in what is durable, its region's mark must be durable.
- * `needed` counts, per region, the cblocks whose mapping is visible or whose removal is not committed; that covers a block mapped in
- * memory, in the last generation, and in the snapshot of a running commit, so a write into a region with needed == 0 needs no mark.
+ * Before the origin leg of a write to a block that is mapped, or is mapped in what is durable, its region's mark must
+ * be durable.  `needed` counts, per region, the cblocks whose mapping is visible or whose removal is not committed;
+ * that covers a block mapped in memory, in the last generation, and in the snapshot of a running commit, so a write
+ * into a region with needed == 0 needs no mark.
  *
  *	marked   durable
  *	0        0        nothing to say
@@ -13,14 +14,16 @@
  *	1        1        a flush issued after the page was written has returned: writes pass
  *	0        0        cleared by a commit (C7); the page is dirty, but nobody waits for it
  *
- * One job writes dirty pages and flushes; all that wait share one flush. Clearing needs no flush: an old set bit is only warmth lost.
- * A set after a clear goes through the job again, and the job is the only writer, so the last write of a page is never an older one.
+ * One job writes dirty pages and flushes; all that wait share one flush. Clearing needs no flush: an old set bit is
+ * only warmth lost.  A set after a clear goes through the job again, and the job is the only writer, so the last write
+ * of a page is never an older one.
  *
- * Clearing: a commit takes as candidates the marked regions without a write in flight at its snapshot (C1); a write that enters later
- * takes its region out (C2); after the commit, which has flushed origin and cache in between, what is left is cleared (C7).
+ * Clearing: a commit takes as candidates the marked regions without a write in flight at its snapshot (C1); a write
+ * that enters later takes its region out (C2); after the commit, which has flushed origin and cache in between, what is
+ * left is cleared (C7).
  *
- * When a mark cannot be made durable, every mapping is made void durably by another way (W5: store_void()), and only if that fails
- * too do the writes that wait fail with EIO.
+ * When a mark cannot be made durable, every mapping is made void durably by another way (W5: store_void()), and only if
+ * that fails too do the writes that wait fail with EIO.
  *
  * Locking: all fields by cwt.lock; the job holds none across its I/O.
  */

@@ -55,8 +55,8 @@ void request_begin(struct cwt_loop *loop, struct cwt_request *r)
 }
 
 /*
- * A write holds its range widened to the alignment, since a device writes the edges by read-modify-write and would undo a
- * neighbour's bytes in the same sector (I4).
+ * A write holds its range widened to the alignment, since a device writes the edges by read-modify-write and would undo
+ * a neighbour's bytes in the same sector (I4).
  */
 static bool breq_enter_locked(struct cwt *e, struct block_request *b)
 {
@@ -166,7 +166,10 @@ void cblock_get_locked(struct cwt *e, cblock_t c, bool writer)
 	}
 }
 
-/* B1: the mark goes when the last writer has; of a removed mapping only when the removal is committed, and then before reuse (F3). */
+/*
+ * B1: the mark goes when the last writer has; of a removed mapping only when the removal is committed, and then before
+ * reuse (F3).
+ */
 void cblock_put_locked(struct cwt *e, cblock_t c, bool writer)
 {
 	struct cblock_info *cb = map_cb(&e->map, c);

@@ -2,9 +2,9 @@
 /*
  * Requests and block requests.
  *
- * A request (the caller's struct cwt_request, with struct request in its private part) is cut at block borders into block
- * requests.  Each goes its own way; the request is answered when the last has ended, with the length of the prefix that
- * succeeded, or with an errno if that prefix is empty (I14).
+ * A request (the caller's struct cwt_request, with struct request in its private part) is cut at block borders into
+ * block requests.  Each goes its own way; the request is answered when the last has ended, with the length of the
+ * prefix that succeeded, or with an errno if that prefix is empty (I14).
  *
  * A block request is in one state and on at most one list (I13):
  *
@@ -81,11 +81,14 @@ struct cwt;
 /* cwt_submit(): check and cut at the end of the image, queue.  Wrong requests go to the answers at once. */
 void request_begin(struct cwt_loop *loop, struct cwt_request *r);
 /*
- * Cut as many block requests off r as the pool has, let each enter its cell, and decide those that are granted.  True when r is
- * cut up completely.  Expects cwt.lock.
+ * Cut as many block requests off r as the pool has, let each enter its cell, and decide those that are granted.  True
+ * when r is cut up completely.  Expects cwt.lock.
  */
 bool request_split_locked(struct cwt_loop *loop, struct cwt_request *r);
-/* Its two halves, also for zero.c: cut the next block request off r (the pool must have one); enter its cell, or be parked in it. */
+/*
+ * Its two halves, also for zero.c: cut the next block request off r (the pool must have one); enter its cell, or be
+ * parked in it.
+ */
 struct block_request *breq_cut_locked(struct cwt_loop *loop, struct cwt_request *r);
 bool breq_enter_or_park_locked(struct block_request *b);
 /* A granted block request: hit or miss, and where to.  Once per request and block (I2).  Expects cwt.lock. */

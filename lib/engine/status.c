@@ -44,7 +44,8 @@ static void status_of_names(struct cwt *e, struct cwt_status *out)
 
 static uint64_t memory_locked(const struct cwt *e)
 {
-	return map_bytes(&e->map) + e->policy->ops->bytes(e->policy) + marks_bytes(&e->marks) + regions_bytes(&e->regions) + e->loops_bytes +
+	return map_bytes(&e->map) + e->policy->ops->bytes(e->policy) + marks_bytes(&e->marks) +
+	       regions_bytes(&e->regions) + e->loops_bytes +
 	       sizeof(*e) + 2u * (e->commit.nr_pages / 8 + 1);
 }
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Writethrough: one request, to the origin first, and when that has succeeded a worker takes it from the deferred writethrough
- * queue and writes it to the cache; then it is answered.
+ * Writethrough: one request, to the origin first, and when that has succeeded a worker takes it from the deferred
+ * writethrough queue and writes it to the cache; then it is answered.
  *
  *	wt_start_locked    decided, under the cell's hold: hit or miss; the cblock is marked busy (W2)
  *	wt_origin_done     device context: the origin has it.  Miss: ended.  Hit: deferred
  *	wt_worker          the worker stage: start the cache legs
  *	wt_cache_done      device context: the cache has it: ended
  *
- * Why this order, and why the hold: a write that asked "is this block cached?" before it was counted as in flight could miss a
- * promotion in between and leave the cache stale for ever; two copies sent in parallel could leave the cache newer than an origin
- * that failed.  Here the hold is taken before the decision (I1) and kept past the last leg, fills and demotions respect it, and the
- * cache leg starts only after the origin leg succeeded for every byte (I3).
+ * Why this order, and why the hold: a write that asked "is this block cached?" before it was counted as in flight could
+ * miss a promotion in between and leave the cache stale for ever; two copies sent in parallel could leave the cache
+ * newer than an origin that failed.  Here the hold is taken before the decision (I1) and kept past the last leg, fills
+ * and demotions respect it, and the cache leg starts only after the origin leg succeeded for every byte (I3).
  *
- * Failures (W4): the mapping is removed in memory before the answer.  Origin leg: the origin's errno.  Cache leg: success, since the
- * origin has the data.
+ * Failures (W4): the mapping is removed in memory before the answer.  Origin leg: the origin's errno.  Cache leg:
+ * success, since the origin has the data.
  *
  * Writearound and passthrough are the same with one leg: a hit writes the origin and drops the mapping.
  */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Punch hole and zero range: writes whose origin leg is a fallocate, which blocks and so is a job, and whose cache leg is the removal
- * of the mapping (L2).
+ * Punch hole and zero range: writes whose origin leg is a fallocate, which blocks and so is a job, and whose cache leg
+ * is the removal of the mapping (L2).
  *
- * A large range is done in *chunks* of up to ZERO_CHUNK_BLOCKS blocks, one fallocate each.  A chunk needs all its blocks at once: it
- * enters their cells one after the other, in ascending order, waiting where it must.  Every other request holds one cell at a time and
- * waits for none while it does, and chunks ascend alike, so nobody waits in a circle.
+ * A large range is done in *chunks* of up to ZERO_CHUNK_BLOCKS blocks, one fallocate each.  A chunk needs all its
+ * blocks at once: it enters their cells one after the other, in ascending order, waiting where it must.  Every other
+ * request holds one cell at a time and waits for none while it does, and chunks ascend alike, so nobody waits in a
+ * circle.
  */
 #ifndef CWT_ENGINE_ZERO_H
 #define CWT_ENGINE_ZERO_H
@@ -30,7 +31,10 @@ struct zero_chunk {
 
 /* Begin chunks of r while there is room; true when r is cut up completely. */
 bool zero_split_locked(struct cwt_loop *loop, struct cwt_request *r);
-/* The part that was waiting has been granted: go on entering; when all are in, decide, and put the chunk on loop->zero_ready. */
+/*
+ * The part that was waiting has been granted: go on entering; when all are in, decide, and put the chunk on
+ * loop->zero_ready.
+ */
 void zero_advance_locked(struct zero_chunk *z);
 /* A part's region mark is durable, or never will be. */
 void zero_mark_done(struct block_request *part);

@@ -91,7 +91,8 @@ void store_commit_begin(struct store *s, unsigned flags)
 	struct commit *c = &s->commit;
 
 	cwt_assert(!store_commit_superblock_issued(s));
-	cwt_assert(!(s->sb.state & STATE_CLEAN) || mutant_is(MUTANT_CLEAN_WHILE_SERVING));	/* S1: nothing follows the clean mark */
+	/* S1: nothing follows the clean mark. */
+	cwt_assert(!(s->sb.state & STATE_CLEAN) || mutant_is(MUTANT_CLEAN_WHILE_SERVING));
 	commit_end(s);
 	c->flags = flags & COMMIT_CLEAN ? flags | COMMIT_FLUSH : flags;
 	c->next = s->sb;

@@ -2,8 +2,9 @@
 /*
  * A start, from what is on disk to one durable, unclean commit (R3 to R5).
  *
- * read the slots  ->  start_decide()  ->  erase what an unfinished commit left  ->  superblock g + 1 with the drops, the boot and
- * both sessions  ->  label  ->  the origin's tag  ->  superblock g + 2 with the new session only, and the tag  ->  clear the marks
+ * read the slots  ->  start_decide()  ->  erase what an unfinished commit left  ->  superblock g + 1 with the drops,
+ * the boot and both sessions  ->  label  ->  the origin's tag  ->  superblock g + 2 with the new session only, and the
+ * tag  ->  clear the marks
  *
  * All mappings are dropped at once by raising the floor generation: slots below it are void, whatever they hold.  That
  * is one sector, whatever the size of the cache, and as atomic as the superblock is.
@@ -221,8 +222,8 @@ static int write_label(struct store *s)
 }
 
 /*
- * R2: the origin says whose it is now, durably, before our first write.  Where it cannot, the digest is of what it says instead, so
- * that a change is still seen.
+ * R2: the origin says whose it is now, durably, before our first write.  Where it cannot, the digest is of what it says
+ * instead, so that a change is still seen.
  */
 static uint64_t write_tag(struct store *s)
 {

@@ -74,16 +74,19 @@ struct store_options {
 };
 
 /*
- * How the cache starts.  WARM_KILL: unclean, but the same boot, so what the page caches hold is all there; the mappings with a busy
- * mark are dropped.  WARM_POWER: unclean, another boot, region marks were kept; the mappings in marked regions are dropped.  Every
- * value that is not START_WARM_* means: no mapping survived.  store_start_reason() says why.
+ * How the cache starts.  WARM_KILL: unclean, but the same boot, so what the page caches hold is all there; the mappings
+ * with a busy mark are dropped.  WARM_POWER: unclean, another boot, region marks were kept; the mappings in marked
+ * regions are dropped.  Every value that is not START_WARM_* means: no mapping survived.  store_start_reason() says
+ * why.
  */
-enum store_start { START_WARM_CLEAN, START_WARM_KILL, START_WARM_POWER, START_COLD_NEW, START_COLD_UNCLEAN, START_COLD_ORIGIN_CHANGED, START_COLD_CACHE_CHANGED,
-		   START_COLD_DAMAGED, START_COLD_RESET };
+enum store_start {
+	START_WARM_CLEAN, START_WARM_KILL, START_WARM_POWER, START_COLD_NEW, START_COLD_UNCLEAN, START_COLD_ORIGIN_CHANGED,
+	START_COLD_CACHE_CHANGED, START_COLD_DAMAGED, START_COLD_RESET,
+};
 
 /*
- * Open and recover (R1-R7).  Decides which mappings survive (enum store_start), makes that durable in one commit, unclean (I9), with
- * a new session, and clears the marks, before it returns: after it the engine may serve.  The page
+ * Open and recover (R1-R7).  Decides which mappings survive (enum store_start), makes that durable in one commit,
+ * unclean (I9), with a new session, and clears the marks, before it returns: after it the engine may serve.  The page
  * memory it needs is allocated here.  Nothing is written before all refusals are decided.
  *   -EINVAL  a foreign or unknown metadata or cache, an origin of another size: err is the line for the user
  *   -EIO ..  the stores' own errors, -ENOMEM: likewise with a line
@@ -144,21 +147,23 @@ uint64_t store_generation(const struct store *s);	/* any thread */
 int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *bits /* 4096 bytes */);
 
 /*
- * Region marks, for --warm-after power: one bit per 1 << store_region_shift() bytes of the origin, in pages of STORE_REGIONS_PER_PAGE
- * bits.  store_write_region_marks() is not flushed.  One thread at a time; also beside a commit, and after one of unknown outcome.
+ * Region marks, for --warm-after power: one bit per 1 << store_region_shift() bytes of the origin, in pages of
+ * STORE_REGIONS_PER_PAGE bits.  store_write_region_marks() is not flushed.  One thread at a time; also beside a commit,
+ * and after one of unknown outcome.
  */
 #define STORE_REGIONS_PER_PAGE 32256u
 unsigned store_region_shift(const struct store *s);
 void store_get_region_marks(const struct store *s, uint8_t *bits);	/* as they stand after the start; whole pages */
-int store_write_region_marks(struct store *s, uint32_t page, const uint8_t *bits /* STORE_REGIONS_PER_PAGE / 8 bytes */);
+/* bits: STORE_REGIONS_PER_PAGE / 8 bytes. */
+int store_write_region_marks(struct store *s, uint32_t page, const uint8_t *bits);
 
 /* When the origin was last written by us, CLOCK_REALTIME; not flushed.  Not beside itself. */
 int store_write_time(struct store *s, int64_t now_ns);
 
 /*
- * Make all mappings void, durably, when marks cannot be kept any more (W5): by the superblock, unless a commit's outcome is unknown or
- * it fails; else by the cache's label; else by the origin's tag.  No commit may follow; store_commit_*() refuse with -EROFS.
- * Alone among commit functions.
+ * Make all mappings void, durably, when marks cannot be kept any more (W5): by the superblock, unless a commit's
+ * outcome is unknown or it fails; else by the cache's label; else by the origin's tag.  No commit may follow;
+ * store_commit_*() refuse with -EROFS.  Alone among commit functions.
  */
 int store_void(struct store *s);
 

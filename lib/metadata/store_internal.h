@@ -101,7 +101,7 @@ struct start_facts {
 	bool tag_matches;		/* nobody else had the origin meanwhile, as far as its tag tells (R2) */
 	bool same_boot;			/* R1, with the fsync of all three stores */
 	bool region_marks_kept;		/* by the last owner */
-	bool origin_untouched;		/* unclean: its time is not later than our last write could have made it, or it is trusted */
+	bool origin_untouched;		/* unclean: its time is one that our last write can have made, or it is trusted */
 };
 enum store_start start_decide(const struct start_facts *facts);
 static inline bool start_is_warm(enum store_start start) { return start <= START_WARM_POWER; }
@@ -121,7 +121,8 @@ struct recovery {
 	bool by_region;			/* START_WARM_POWER: mappings in marked regions are */
 	uint64_t nr_dropped;
 };
-int recovery_read(struct store *s, struct recovery *r, bool judge_entries);	/* R3, the reading half: fills s->pages too */
+/* R3, the reading half: fills s->pages too. */
+int recovery_read(struct store *s, struct recovery *r, bool judge_entries);
 int recovery_write(struct store *s, struct recovery *r, const struct superblock *next, struct cwt_error *err);
 void recovery_free(struct recovery *r);
 

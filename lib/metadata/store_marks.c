@@ -28,7 +28,8 @@ int store_marks_init(struct store *s)
 /*
  * ------------------------------------------------------------------ busy marks
  *
- * After a commit of unknown outcome too: they are what makes the next start drop everything that either outcome maps (W5).
+ * After a commit of unknown outcome too: they are what makes the next start drop everything that either outcome maps
+ * (W5).
  */
 int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *bits)
 {

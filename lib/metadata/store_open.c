@@ -195,10 +195,12 @@ static void explain(struct store *s, const struct start_facts *f)
 	};
 
 	if (s->start == START_WARM_KILL)
-		snprintf(s->reason, sizeof(s->reason), "warm: the last run was killed, %" PRIu64 " blocks kept, %" PRIu64 " dropped",
+		snprintf(s->reason, sizeof(s->reason), "warm: the last run was killed, %" PRIu64 " blocks kept, %" PRIu64
+			 " dropped",
 			 s->nr_mapped, s->nr_dropped);
 	else if (s->start == START_WARM_POWER)
-		snprintf(s->reason, sizeof(s->reason), "warm: the machine went down, %" PRIu64 " blocks kept, %" PRIu64 " dropped",
+		snprintf(s->reason, sizeof(s->reason), "warm: the machine went down, %" PRIu64 " blocks kept, %" PRIu64
+			 " dropped",
 			 s->nr_mapped, s->nr_dropped);
 	else if (start_is_warm(s->start))
 		snprintf(s->reason, sizeof(s->reason), "warm: clean stop, %" PRIu64 " blocks", s->nr_mapped);
@@ -266,9 +268,10 @@ static bool is_same_boot(struct store *s, const struct store_options *o, const s
 }
 
 /*
- * Was the origin written after our last write, by its time?  Ours are at most a second later than what the write time says, and three are
- * given.  After a power cut that page may be as old as the last commit; but nothing of ours is later than this boot.  A server's clock
- * cannot be compared with ours: there the time must be what the last commit saw.  A block device has no time.
+ * Was the origin written after our last write, by its time?  Ours are at most a second later than what the write time
+ * says, and three are given.  After a power cut that page may be as old as the last commit; but nothing of ours is
+ * later than this boot.  A server's clock cannot be compared with ours: there the time must be what the last commit
+ * saw.  A block device has no time.
  */
 static bool is_untouched(struct store *s, const struct store_options *o, const struct start_facts *f,
 			 const struct device_identity *origin)
@@ -297,8 +300,8 @@ static bool tag_matches(struct store *s)
 	return now == s->sb.origin_tag || now == origin_tag_digest(own);
 }
 
-static void look_at_origin(struct store *s, const struct store_options *o, struct start_facts *f, const struct superblock *next,
-			   const struct device_identity *origin)
+static void look_at_origin(struct store *s, const struct store_options *o, struct start_facts *f,
+			   const struct superblock *next, const struct device_identity *origin)
 {
 	f->tag_matches = tag_matches(s) || mutant_is(MUTANT_TAG_IGNORED);
 	if (f->clean)
@@ -330,7 +333,8 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 		ret = session_new(&next, f);
 	if (!ret)
 		look_at_origin(s, o, f, &next, &origin);
-	f->origin_matches = !ret && (o->trust_origin || mutant_is(MUTANT_TIMES_IGNORED) || fingerprint_matches(&s->sb, device_info(s->dev.origin), &origin));
+	f->origin_matches = !ret && (o->trust_origin || mutant_is(MUTANT_TIMES_IGNORED) ||
+				     fingerprint_matches(&s->sb, device_info(s->dev.origin), &origin));
 	if (!ret && !f->clean)
 		ret = load_marks(s, f, &r);
 	if (!ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Making every mapping void when marks can no longer be kept (W5).  Three ways, each durable by itself, each on another part of the
- * machine where possible; the next start meets any of them before it believes a mapping:
+ * Making every mapping void when marks can no longer be kept (W5).  Three ways, each durable by itself, each on another
+ * part of the machine where possible; the next start meets any of them before it believes a mapping:
  *
  *	superblock	floor generation above everything: all slots are void.  Not when a commit's superblock may be half written
  *	label		the cache's label of a session that never was: "the cache is of another session"
