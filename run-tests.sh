@@ -61,7 +61,7 @@ count() { sed -n "s/^# $1: *\([0-9]*\)\$/\1/p" "$2" | awk '{ n += $1 } END { pri
 check() {
 	local log=check-$1.log failures status=0
 	shift
-	timeout --kill-after=30 "${PHASE_TIMEOUT:-600}" make "$@" >"$log" 2>&1 || status=$?
+	timeout --kill-after=30 "${PHASE_TIMEOUT:-1200}" make "$@" >"$log" 2>&1 || status=$?
 	failures=$(($(count FAIL "$log") + $(count ERROR "$log") + $(count XPASS "$log")))
 	if [ "$status" -ne 0 ] && [ "$failures" -eq 0 ]; then	# not as far as the tests, or not to their end
 		tail -n 40 "$log"
@@ -121,6 +121,11 @@ phase_mutants() {
 	check mutants "$jobs" check-mutants
 }
 
+# The protocol itself, for a model checker: all rules hold, and each one left out gives a trace.
+phase_model() {
+	build_in gcc --enable-warnings CC=gcc && check model check-model
+}
+
 # The tarball is complete: it builds from read-only sources, checks, installs, uninstalls and leaves nothing.
 phase_distcheck() {
 	local tests
@@ -130,10 +135,10 @@ phase_distcheck() {
 }
 
 phases=("$@")
-[ ${#phases[@]} -gt 0 ] || phases=(gcc clang asan tsan valgrind mutants distcheck)
+[ ${#phases[@]} -gt 0 ] || phases=(gcc clang asan tsan valgrind mutants model distcheck)
 for phase in "${phases[@]}"; do
 	if ! declare -F "phase_$phase" >/dev/null; then
-		echo "usage: $0 [gcc] [clang] [asan] [tsan] [valgrind] [mutants] [distcheck]" >&2
+		echo "usage: $0 [gcc] [clang] [asan] [tsan] [valgrind] [mutants] [model] [distcheck]" >&2
 		exit 2
 	fi
 done

@@ -278,5 +278,7 @@ else
 		failed=$((failed + 1))
 	fi
 fi
+echo "# PASS: $passed"
+echo "# FAIL: $failed"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
