@@ -9,9 +9,11 @@ EXTRA_DIST += .ci/run scripts/packages.sh
 # The tests of one kind; run-tests.sh uses these.
 check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/unit/%,$(TESTS))'
+VALGRIND_FLAGS = -q --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99 \
+	--suppressions=$(abs_top_srcdir)/tests/unit/valgrind.supp
 check-valgrind:		# its programs: the scripts start programs of their own
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter-out %.sh,$(filter tests/unit/%,$(TESTS)))' LOG_COMPILER=valgrind \
-		LOG_FLAGS='-q --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99'
+		LOG_FLAGS='$(VALGRIND_FLAGS)'
 check-lint:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/lint/%,$(TESTS))'
 check-mount:

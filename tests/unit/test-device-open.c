@@ -306,7 +306,7 @@ START_TEST(a_full_disk_leaves_nothing_behind)
 		return;
 	}
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", dir, "tmpfs", 0, "size=4M")) {
 		skip_because("a mount namespace");
 	} else {

@@ -202,7 +202,7 @@ START_TEST(advice_and_victims_stay_within_bounds_under_random_use)
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		rig_open(&rig, ops_of(_i)->name, sizes[i]);
-		for (int n = 0; n < 20000; n++)
+		for (int n = 0; n < 4000; n++)
 			rig_random_step(&rig, &r);
 		rig_close(&rig);
 	}
@@ -327,7 +327,7 @@ START_TEST(nothing_is_allocated_after_create)
 	rig_open(&rig, ops_of(_i)->name, 1000);
 	ck_assert_uint_gt(nr_allocations, 0);	/* the counters are linked in */
 	before = nr_allocations;
-	for (int n = 0; n < 50000; n++)
+	for (int n = 0; n < 10000; n++)
 		rig_random_step(&rig, &r);
 	for (uint32_t c = 0; c < 1000; c++)
 		rig_hint(&rig, c);
@@ -420,7 +420,7 @@ START_TEST(hits_run_beside_everything_else)
 	hitters_stop = false;
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, hitter, &rig), 0);
-	for (int n = 0; n < 50000; n++) {
+	for (int n = 0; n < 10000; n++) {
 		rig_random_step(&rig, &r);
 		rig_hint(&rig, (uint32_t)n % 300);
 	}
