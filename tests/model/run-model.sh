@@ -41,6 +41,7 @@ budgets() {
 	cache-flush)	echo -DWRITES=1 -DFAIL_CACHE_FLUSH=1 ;;
 	metadata)	echo -DWRITES=1 -DFAIL_METADATA=1 ;;
 	marks)		echo -DWRITES=1 -DFAIL_METADATA=1 -DFILLS=0 -DCOMMITS=0 ;;
+	two-faults)	echo -DWRITES=1 -DFSYNCS=1 -DFAIL_METADATA=1 -DFAIL_ORIGIN_FLUSH=1 -DFILLS=0 -DCOMMITS=0 ;;
 	cblocks)	echo -DWRITES=1 -DCBLOCKS=2 -DCOMMITS=1 ;;
 	unknown)	echo -DWRITES=1 -DCBLOCKS=2 -DFAIL_METADATA=1 -DKILLS=0 -DCOMMITS=1 ;;
 	page)		echo -DWRITES=1 -DCBLOCKS=2 -DONE_PAGE=1 -DKILLS=0 -DCOMMITS=1 ;;
@@ -209,6 +210,7 @@ table() {
 	E3_FILLS	power/cache-flush
 	E3_ABORT	power/cache-flush
 	E_STORE		power/cache-flush
+	E_VOID		kill/two-faults
 	KNOWN_LIMIT	kill/fsync
 	R3_NEWEST	power/cuts	none
 	R3_NEWEST	kill/kills	none
@@ -258,8 +260,8 @@ if [ $# -gt 0 ]; then
 		done <rules.list
 	done
 else
-	small="plain kills cuts regions sectors legs users void fsync fsyncs cache-flush metadata marks cblocks unknown"
-	small="$small page stop rot cold digest"
+	small="plain kills cuts regions sectors legs users void fsync fsyncs cache-flush metadata marks two-faults cblocks"
+	small="$small unknown page stop rot cold digest"
 	[ "$MODEL" = full ] && small="$small writes crashes commits wide faults"
 	for mode in kill power; do
 		for name in $small; do
