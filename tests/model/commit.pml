@@ -303,7 +303,10 @@ inline outcome_unknown()
 inline marks_fail()
 {
 	bad_metadata++;
-	abort_commit();
+	if
+	:: step -> abort_commit()
+	:: else
+	fi;
 	unmarked = true;
 	freeze();
 	printf("no mark can be stored any more: bypass\n")

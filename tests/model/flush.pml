@@ -80,6 +80,10 @@ inline origin_flush_handled()
 		fi
 	fi;
 	failed = 0;
+	if	/* what W5 and R7 say of the next write holds for this, too: the origin has changed below the mappings */
+	:: frozen && RULE(E_VOID) -> void_all = true
+	:: else
+	fi;
 #if FSYNCS
 	sticky = true;
 #endif

@@ -80,23 +80,24 @@
 #define E3_ABORT	56	/* and the commit */
 #define KNOWN_LIMIT	57	/* not a rule: nobody kills between the failure of an origin flush and its handling */
 #define E_STORE		58	/* the busy marks of E2's and E3's removals are stored at once */
+#define E_VOID		59	/* with the metadata frozen, a failed flush voids all mappings before it is answered */
 
 /* Recovery and stop */
-#define R3_NEWEST	59	/* the newest superblock copy that verifies counts */
-#define R3_DIGEST	60	/* the slots chosen must give its set digest, or all mappings are dropped */
-#define R3_ERASE	61	/* slots of a generation above the superblock's are erased */
-#define R3_DROP		62	/* what carries a mark is dropped */
-#define R3_BEFORE	63	/* no request before recovery's superblock is durable */
-#define R4_TOGETHER	64	/* the drops and the new boot id become durable by one superblock */
-#define R5_BUSY		65	/* busy marks are cleared only after that */
-#define R5_REGION	66	/* so are region marks */
-#define R6_REGION	67	/* after the same boot region marks stay */
-#define R6_ORIGIN	68	/* after the same boot every block of the origin counts as not flushed */
-#define R6_CACHE	69	/* and so does every cblock */
-#define R7_ERASE	70	/* no superblock verifies: every slot is erased before a superblock is written */
-#define R7_UNFLUSHED	71	/* R6_ORIGIN and R6_CACHE hold for a cold start, too */
-#define R7_BYPASS	72	/* recovery's own commit failed: no mapping is used */
-#define R7_VOID		73	/* and all mappings are made void before the first write */
-#define S1_PARK		74	/* the last commit begins when all legs have ended */
-#define S1_FLUSH	75	/* and flushes, also where commits do not */
-#define S1_SILENT	76	/* no leg is issued after its superblock, whatever fails */
+#define R3_NEWEST	60	/* the newest superblock copy that verifies counts */
+#define R3_DIGEST	61	/* the slots chosen must give its set digest, or all mappings are dropped */
+#define R3_ERASE	62	/* slots of a generation above the superblock's are erased */
+#define R3_DROP		63	/* what carries a mark is dropped */
+#define R3_BEFORE	64	/* no request before recovery's superblock is durable */
+#define R4_TOGETHER	65	/* the drops and the new boot id become durable by one superblock */
+#define R5_BUSY		66	/* busy marks are cleared only after that */
+#define R5_REGION	67	/* so are region marks */
+#define R6_REGION	68	/* after the same boot region marks stay */
+#define R6_ORIGIN	69	/* after the same boot every block of the origin counts as not flushed */
+#define R6_CACHE	70	/* and so does every cblock */
+#define R7_ERASE	71	/* no superblock verifies: every slot is erased before a superblock is written */
+#define R7_UNFLUSHED	72	/* R6_ORIGIN and R6_CACHE hold for a cold start, too */
+#define R7_BYPASS	73	/* recovery's own commit failed: no mapping is used */
+#define R7_VOID		74	/* and all mappings are made void before the first write */
+#define S1_PARK		75	/* the last commit begins when all legs have ended */
+#define S1_FLUSH	76	/* and flushes, also where commits do not */
+#define S1_SILENT	77	/* no leg is issued after its superblock, whatever fails */

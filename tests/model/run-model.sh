@@ -4,7 +4,7 @@
 # end without a violation, every rule left out must give a trace, or, where README.md argues that it cannot, none.
 #
 #	run-model.sh			all of it, small configurations (about three minutes)
-#	run-model.sh RULE...		only these rules, each followed by its trace
+#	run-model.sh NAME...		only these rules, each followed by its trace, or configurations (kill/cuts)
 #	MODEL=full run-model.sh		bigger configurations, too, and the shortest trace of each rule
 #	KEEP_TRACES=DIR			the traces as text, one file per rule
 set -u
@@ -41,6 +41,7 @@ budgets() {
 	cache-flush)	echo -DWRITES=1 -DFAIL_CACHE_FLUSH=1 ;;
 	metadata)	echo -DWRITES=1 -DFAIL_METADATA=1 ;;
 	marks)		echo -DWRITES=1 -DFAIL_METADATA=1 -DFILLS=0 -DCOMMITS=0 ;;
+	two-faults)	echo -DWRITES=1 -DFSYNCS=1 -DFAIL_METADATA=1 -DFAIL_ORIGIN_FLUSH=1 -DFILLS=0 -DCOMMITS=0 ;;
 	cblocks)	echo -DWRITES=1 -DCBLOCKS=2 -DCOMMITS=1 ;;
 	unknown)	echo -DWRITES=1 -DCBLOCKS=2 -DFAIL_METADATA=1 -DKILLS=0 -DCOMMITS=1 ;;
 	page)		echo -DWRITES=1 -DCBLOCKS=2 -DONE_PAGE=1 -DKILLS=0 -DCOMMITS=1 ;;
@@ -209,6 +210,7 @@ table() {
 	E3_FILLS	power/cache-flush
 	E3_ABORT	power/cache-flush
 	E_STORE		power/cache-flush
+	E_VOID		kill/two-faults
 	KNOWN_LIMIT	kill/fsync
 	R3_NEWEST	power/cuts	none
 	R3_NEWEST	kill/kills	none
@@ -244,6 +246,9 @@ without() {	# RULE CONFIGURATION none|""
 table >rules.list
 if [ $# -gt 0 ]; then
 	for name; do
+		case $name in
+		*/*) holds all "$name"; continue ;;
+		esac
 		if ! grep -q "^$name	" rules.list; then
 			echo "run-model.sh: no rule $name" >&2
 			failed=$((failed + 1))
@@ -255,8 +260,8 @@ if [ $# -gt 0 ]; then
 		done <rules.list
 	done
 else
-	small="plain kills cuts regions sectors legs users void fsync fsyncs cache-flush metadata marks cblocks unknown"
-	small="$small page stop rot cold digest"
+	small="plain kills cuts regions sectors legs users void fsync fsyncs cache-flush metadata marks two-faults cblocks"
+	small="$small unknown page stop rot cold digest"
 	[ "$MODEL" = full ] && small="$small writes crashes commits wide faults"
 	for mode in kill power; do
 		for name in $small; do
