@@ -9,7 +9,7 @@
 #include "options.h"
 #include "sizes.h"
 
-#define ARGS_MAX 16
+#define ARGS_MAX 32
 
 /* Parse "cachewtfs" and these arguments. */
 static int parse(struct options *o, struct cwt_error *err, const char *const *args)
