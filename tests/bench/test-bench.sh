@@ -36,7 +36,7 @@ has_result() {
 
 # Every tag that is opened is closed, in the right order.
 is_well_formed() {
-	grep -oE '<[^>]*>' "$1" | awk '
+	tr '\n' ' ' <"$1" | grep -oE '<[^>]*>' | awk '
 		/^<[?!]/ || /\/>$/ { next }
 		/^<\// { name = substr($1, 3); sub(/>$/, "", name); if (stack[n--] != name) exit bad = 1; next }
 		{ name = substr($1, 2); sub(/>$/, "", name); stack[++n] = name; seen++ }
