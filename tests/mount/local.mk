@@ -10,6 +10,7 @@ AM_TESTS_ENVIRONMENT = \
 MOUNT_TESTS = \
 	tests/mount/test-allow-other.sh \
 	tests/mount/test-block-device-origin.sh \
+	tests/mount/test-busy-poll.sh \
 	tests/mount/test-clean-unmount.sh \
 	tests/mount/test-daemon.sh \
 	tests/mount/test-damaged-metadata.sh \
