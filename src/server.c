@@ -10,7 +10,7 @@
 
 static int start_workers(struct server *server, struct cwt_error *err)
 {
-	struct worker *const workers[] = { &server->queries, &server->messages };
+	struct worker *const workers[] = { &server->queries, &server->messages, &server->statuses };
 
 	for (; server->nr_workers < ARRAY_SIZE(workers); server->nr_workers++) {
 		int ret = worker_start(workers[server->nr_workers]);
@@ -35,6 +35,8 @@ int server_open(struct server *server, const struct options *options, struct cwt
 
 void server_close(struct server *server)
 {
+	if (server->nr_workers > 2)
+		worker_stop(&server->statuses);
 	if (server->nr_workers > 1)
 		worker_stop(&server->messages);
 	if (server->nr_workers > 0)
@@ -45,6 +47,8 @@ void server_close(struct server *server)
 		close(server->event_fd);
 	server->nr_workers = 0;
 	server->stop_fd = server->event_fd = -1;
+	warnings_free(server->warnings);
+	server->warnings = NULL;
 }
 
 static void set_event(int fd)

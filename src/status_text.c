@@ -140,12 +140,21 @@ static void add_numbers(GString *out, const struct cwt_status *s)
 	add_text(out, "books balance", s->books_balance ? "yes" : "no");
 }
 
-char *status_text(const struct cwt_status *status)
+static void add_mount(GString *out, const struct mount_status *mount)
+{
+	add_text(out, "locked memory", mount->locked_memory);
+	add_text(out, "io flusher", mount->io_flusher ? "yes" : "no");
+	for (const char *const *warning = mount->warnings; *warning; warning++)
+		add_text(out, "warning", *warning);
+}
+
+char *status_text(const struct cwt_status *status, const struct mount_status *mount)
 {
 	GString *out = g_string_new(NULL);
 
 	add_dm_line(out, status);
 	add_setup(out, status);
 	add_numbers(out, status);
+	add_mount(out, mount);
 	return g_string_free(out, FALSE);
 }

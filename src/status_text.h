@@ -6,17 +6,24 @@
  * nothing is ever dirty); then lines "label: value".  Control characters and backslashes in paths are written \ooo, so
  * that a line is a line.
  *
- * JSON: one object; its members have the names of struct cwt_status.  Text that is not UTF-8 has U+FFFD for the wrong
- * bytes.
+ * JSON: one object; its members have the names of struct cwt_status and struct mount_status.  Text that is not UTF-8
+ * has U+FFFD for the wrong bytes.
  */
 #ifndef CWT_SRC_STATUS_TEXT_H
 #define CWT_SRC_STATUS_TEXT_H
 
 #include "cachewt.h"
 
+/* What the engine does not know of. */
+struct mount_status {
+	const char *locked_memory;	/* memory_locked_name() */
+	bool io_flusher;
+	const char *const *warnings;	/* NULL-ended */
+};
+
 /* Free with g_free(). */
-char *status_text(const struct cwt_status *status);
-char *status_json(const struct cwt_status *status);
+char *status_text(const struct cwt_status *status, const struct mount_status *mount);
+char *status_json(const struct cwt_status *status, const struct mount_status *mount);
 
 const char *status_mode_name(enum cwt_mode mode);
 const char *status_warm_after(const struct cwt_status *status);	/* the word of --warm-after */
