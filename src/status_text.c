@@ -140,12 +140,13 @@ static void add_numbers(GString *out, const struct cwt_status *s)
 	add_text(out, "books balance", s->books_balance ? "yes" : "no");
 }
 
-char *status_text(const struct cwt_status *status)
+char *status_text(const struct cwt_status *status, const struct mount_status *mount)
 {
 	GString *out = g_string_new(NULL);
 
 	add_dm_line(out, status);
 	add_setup(out, status);
 	add_numbers(out, status);
+	add_text(out, "page cache", mount->page_cache ? "on" : "off");
 	return g_string_free(out, FALSE);
 }

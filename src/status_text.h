@@ -14,9 +14,14 @@
 
 #include "cachewt.h"
 
+/* What is the mount's and not the engine's. */
+struct mount_status {
+	bool page_cache;		/* handles are cached */
+};
+
 /* Free with g_free(). */
-char *status_text(const struct cwt_status *status);
-char *status_json(const struct cwt_status *status);
+char *status_text(const struct cwt_status *status, const struct mount_status *mount);
+char *status_json(const struct cwt_status *status, const struct mount_status *mount);
 
 const char *status_mode_name(enum cwt_mode mode);
 const char *status_warm_after(const struct cwt_status *status);	/* the word of --warm-after */

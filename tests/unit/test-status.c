@@ -29,9 +29,11 @@ static struct cwt_status example(void)
 	};
 }
 
+static const struct mount_status mount_example = { .page_cache = true };
+
 static void check_first_line(const struct cwt_status *status, const char *expected)
 {
-	char *text = status_text(status), **lines = g_strsplit(text, "\n", 2);
+	char *text = status_text(status, &mount_example), **lines = g_strsplit(text, "\n", 2);
 
 	ck_assert_str_eq(lines[0], expected);
 	g_strfreev(lines);
@@ -40,7 +42,7 @@ static void check_first_line(const struct cwt_status *status, const char *expect
 
 static void check_has_line(const struct cwt_status *status, const char *line)
 {
-	char *text = status_text(status), *wanted = g_strconcat("\n", line, "\n", NULL);
+	char *text = status_text(status, &mount_example), *wanted = g_strconcat("\n", line, "\n", NULL);
 
 	ck_assert_msg(strstr(text, wanted) != NULL, "no line \"%s\" in\n%s", line, text);
 	g_free(wanted);
@@ -80,6 +82,7 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "invalidations: 23");
 	check_has_line(&s, "generation: 18446744073709551615");
 	check_has_line(&s, "books balance: yes");
+	check_has_line(&s, "page cache: on");
 	s.bypass = CWT_BYPASS_ORIGIN_FLUSH;
 	strcpy(s.bypass_reason, "a flush failed");
 	s.books_balance = false;
@@ -103,7 +106,7 @@ END_TEST
 /* Parse it, as any reader would. */
 static JsonObject *parse(const struct cwt_status *s, JsonParser **parser)
 {
-	char *text = status_json(s);
+	char *text = status_json(s, &mount_example);
 
 	*parser = json_parser_new();
 	ck_assert_msg(g_utf8_validate(text, -1, NULL), "%s", text);
@@ -140,12 +143,13 @@ START_TEST(json_has_every_number_under_its_own_name)
 			      "%s", numbers[i].name);
 	ck_assert(json_object_get_boolean_member(o, "books_balance"));
 	ck_assert(!json_object_get_boolean_member(o, "read_only"));
+	ck_assert(json_object_get_boolean_member(o, "page_cache"));
 	ck_assert_str_eq(json_object_get_string_member(o, "mode"), "writethrough");
 	ck_assert_str_eq(json_object_get_string_member(o, "warm_after"), "kill");
 	ck_assert_str_eq(json_object_get_string_member(o, "bypass"), "none");
 	ck_assert_str_eq(json_object_get_string_member(o, "policy"), "clock");
 	ck_assert_str_eq(json_object_get_string_member(o, "cache_io"), "memory");
-	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8);
+	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 1);
 	g_object_unref(parser);
 }
 END_TEST
