@@ -68,7 +68,8 @@ static GOptionContext *context_new(struct raw *raw)
 	g_option_context_set_help_enabled(context, FALSE);
 	g_option_context_set_description(context,
 		"Sizes take K, M, G, T (powers of 1024).  Mount options beside the long ones: ro, uid=N, gid=N,\n"
-		"umask=OCTAL, allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8) passes.\n"
+		"umask=OCTAL, page_cache=on, allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8)\n"
+		"passes.\n"
 		"All is said in cachewtfs(1).\n");
 	g_option_context_add_main_entries(context, entries, NULL);
 	return context;
@@ -139,6 +140,14 @@ static int parse_attribute(const char *option, struct options *o, struct cwt_err
 	return 0;
 }
 
+static int parse_page_cache(const char *value, bool *on, struct cwt_error *err)
+{
+	*on = !strcmp(value, "on");
+	if (!*on && strcmp(value, "off"))
+		return error_set(err, -EINVAL, "-o page_cache=%s: neither on nor off (the default is off)", value);
+	return 0;
+}
+
 /* Is this option, without its value, one of our long ones?  Asked of the parser itself, so that there is one list. */
 static bool is_long_option(const char *option)
 {
@@ -169,6 +178,8 @@ static int sort_mount_option(const char *option, struct options *o, GPtrArray *a
 		return 0;
 	case MOUNT_OPTION_ATTRIBUTE:
 		return parse_attribute(option, o, err);
+	case MOUNT_OPTION_PAGE_CACHE:
+		return parse_page_cache(strchr(option, '=') + 1, &o->page_cache, err);
 	case MOUNT_OPTION_OTHER:
 		break;
 	}

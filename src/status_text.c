@@ -155,6 +155,7 @@ char *status_text(const struct cwt_status *status, const struct mount_status *mo
 	add_dm_line(out, status);
 	add_setup(out, status);
 	add_numbers(out, status);
+	add_text(out, "page cache", mount->page_cache ? "on" : "off");
 	add_mount(out, mount);
 	return g_string_free(out, FALSE);
 }

@@ -16,6 +16,7 @@
 
 /* What the engine does not know of. */
 struct mount_status {
+	bool page_cache;		/* handles are cached */
 	const char *locked_memory;	/* memory_locked_name() */
 	bool io_flusher;
 	const char *const *warnings;	/* NULL-ended */

@@ -64,7 +64,9 @@
 	M(BOOT_BEFORE_DROPS, "boot-before-drops")		/* R4 */ \
 	M(SESSION_IGNORED, "session-ignored")			/* I15: an older copy of the cache is believed */ \
 	M(TAG_IGNORED, "tag-ignored")				/* R2: the origin was another's meanwhile */ \
-	M(TIMES_IGNORED, "times-ignored")			/* the origin was written while it was not mounted */
+	M(TIMES_IGNORED, "times-ignored")			/* the origin was written while it was not mounted */ \
+	/* the mount */ \
+	M(PAGES_KEPT, "pages-kept")				/* page_cache=on: what is written beside the pages leaves them */
 
 enum mutant {
 	MUTANT_NONE,

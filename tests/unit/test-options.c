@@ -191,6 +191,25 @@ START_TEST(owner_and_mode_of_the_image_are_our_own)
 }
 END_TEST
 
+START_TEST(the_page_cache_is_off_unless_it_is_wanted)
+{
+	struct options o;
+	struct cwt_error err;
+
+	ck_assert_int_eq(PARSE(&o, &err, "a", "b"), 0);
+	ck_assert(!o.page_cache);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&o, &err, "a", "b", "-o", "ro,page_cache=on"), 0);
+	ck_assert(o.page_cache);
+	ck_assert_str_eq(o.fuse[0], "ro");
+	ck_assert_ptr_null(o.fuse[1]);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&o, &err, "a", "b", "-o", "page_cache=on", "-opage_cache=off"), 0);
+	ck_assert(!o.page_cache);
+	options_free(&o);
+}
+END_TEST
+
 START_TEST(any_byte_but_zero_may_be_in_a_path)
 {
 	struct options o;
@@ -249,7 +268,7 @@ START_TEST(wrong_usage_is_refused_with_one_line)
 		"--loops=17", "--loops=-1", "--busy-poll=1001", "--busy-poll=-1", "--busy-poll=",
 		"--loops=2x", "--reset=1", "--read-only=no", "--frobnicate", "-x", "--cache",
 		"-obogus", "-obogus=1", "-ocache", "-oreset=1", "-oloops=99", "-ouid=joe", "-ouid=4294967295",
-		"-oumask=8", "-oumask=1000",
+		"-oumask=8", "-oumask=1000", "-opage_cache", "-opage_cache=", "-opage_cache=yes", "--page_cache=on",
 		"-ohelp", "-oversion", "-osubtype=x", "-omax_read=4096", "-oname=a/b", "-oname=.cachewtfs",
 	};
 
@@ -294,6 +313,7 @@ int main(void)
 	tcase_add_test(tcase, what_mount_passes_is_ignored_or_goes_to_libfuse);
 	tcase_add_test(tcase, ro_is_read_only_for_us_and_for_the_kernel);
 	tcase_add_test(tcase, owner_and_mode_of_the_image_are_our_own);
+	tcase_add_test(tcase, the_page_cache_is_off_unless_it_is_wanted);
 	tcase_add_test(tcase, any_byte_but_zero_may_be_in_a_path);
 	tcase_add_test(tcase, a_list_is_split_and_its_escapes_taken_away);
 	tcase_add_test(tcase, wrong_usage_is_refused_with_one_line);

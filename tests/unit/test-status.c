@@ -30,10 +30,10 @@ static struct cwt_status example(void)
 }
 
 static const char *const no_warnings[] = { NULL };
-static const struct mount_status quiet = { "yes", false, no_warnings };
+static const struct mount_status quiet = { true, "yes", false, no_warnings };
 
 static const char *const two_warnings[] = { "the cache\nlies on it", "/dev/loop\x80", NULL };
-static const struct mount_status warned = { "buffers", true, two_warnings };
+static const struct mount_status warned = { false, "buffers", true, two_warnings };
 
 static void check_first_line(const struct cwt_status *status, const char *expected)
 {
@@ -86,6 +86,7 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "invalidations: 23");
 	check_has_line(&s, "generation: 18446744073709551615");
 	check_has_line(&s, "books balance: yes");
+	check_has_line(&s, "page cache: on");
 	s.bypass = CWT_BYPASS_ORIGIN_FLUSH;
 	strcpy(s.bypass_reason, "a flush failed");
 	s.books_balance = false;
@@ -102,7 +103,7 @@ START_TEST(what_the_mount_knows_comes_last)
 	struct cwt_status s = example();
 	char *text = status_text(&s, &quiet);
 
-	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\nlocked memory: yes\nio flusher: no\n"));
+	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\npage cache: on\nlocked memory: yes\nio flusher: no\n"));
 	g_free(text);
 	text = status_text(&s, &warned);
 	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\nwarning: the cache\\012lies on it\n"
@@ -160,12 +161,13 @@ START_TEST(json_has_every_number_under_its_own_name)
 			      "%s", numbers[i].name);
 	ck_assert(json_object_get_boolean_member(o, "books_balance"));
 	ck_assert(!json_object_get_boolean_member(o, "read_only"));
+	ck_assert(json_object_get_boolean_member(o, "page_cache"));
 	ck_assert_str_eq(json_object_get_string_member(o, "mode"), "writethrough");
 	ck_assert_str_eq(json_object_get_string_member(o, "warm_after"), "kill");
 	ck_assert_str_eq(json_object_get_string_member(o, "bypass"), "none");
 	ck_assert_str_eq(json_object_get_string_member(o, "policy"), "clock");
 	ck_assert_str_eq(json_object_get_string_member(o, "cache_io"), "memory");
-	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 3);
+	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 4);
 	g_object_unref(parser);
 }
 END_TEST
