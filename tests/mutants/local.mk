@@ -3,8 +3,8 @@
 EXTRA_DIST += tests/mutants/mutants.sh
 
 # make check-mutants [MUTANTS="NAME..."]
-MUTANT_TESTS = tests/sim/sim tests/unit/test-engine-order tests/unit/test-engine-life tests/unit/test-engine-races \
-	tests/unit/test-engine-faults tests/unit/test-store-marks tests/unit/test-store \
+MUTANT_TESTS = tests/sim/sim tests/unit/test-engine-early tests/unit/test-engine-order tests/unit/test-engine-life \
+	tests/unit/test-engine-races tests/unit/test-engine-faults tests/unit/test-store-marks tests/unit/test-store \
 	tests/unit/test-device-faulty tests/unit/test-store-crash
 .PHONY: check-mutants
 check-mutants: $(MUTANT_TESTS)

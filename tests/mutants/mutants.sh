@@ -14,7 +14,7 @@ set -uo pipefail
 export LC_ALL=C
 
 sim=tests/sim/sim
-units=(engine-order store-marks engine-life store engine-races engine-faults device-faulty store-crash)
+units=(engine-early engine-order store-marks engine-life store engine-races engine-faults device-faulty store-crash)
 seeds=${SIM_SEEDS:-600}
 jobs=${JOBS:-$(nproc)}
 seconds=120			# for one program: a mutant may never end
