@@ -30,12 +30,13 @@ static struct handle *handle_of(const struct fuse_file_info *fi)
 
 static char *content(const struct server *server, uint64_t ino)
 {
+	struct status_mount mount = { .ack_origin = server->options->ack_origin };
 	struct cwt_status status;
 
 	if (ino == INO_CONTROL)
 		return g_strdup("");
 	cwt_get_status(server->cwt, &status);
-	return ino == INO_STATUS ? status_text(&status) : status_json(&status);
+	return ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);
 }
 
 size_t control_size(const struct server *server, uint64_t ino)

@@ -22,7 +22,7 @@ struct loop {
 	struct cwt_loop *cwt_loop;
 	struct pool pool;
 	struct slot *received;		/* of the request that is being handled; NULL when its handler has taken it */
-	unsigned in_flight;
+	unsigned in_flight;		/* slots that the engine has: not answered, or not released */
 	int epoll_fd;
 	int error;			/* of the start */
 	bool opened;			/* the start has ended, well or with error; protected by loops->lock */

@@ -30,6 +30,7 @@ struct options {
 	uint32_t commit_interval_ms;	/* 0: not given */
 	unsigned loops;			/* 0: not given */
 	enum cwt_mode mode;
+	bool ack_origin;		/* answer a write when the origin has it; else when the cache has it, too */
 	bool read_only, warm_after_power, trust_origin, reset, foreground, debug;
 	bool own_uid, own_gid, own_umask;	/* -o uid=, gid=, umask= were given */
 	uint32_t uid, gid, umask;

@@ -58,7 +58,7 @@ static void add_field(JsonBuilder *builder, const char *name, enum field_kind ki
 								: as_int64(*(const uint64_t *)value));
 }
 
-char *status_json(const struct cwt_status *status)
+char *status_json(const struct cwt_status *status, const struct status_mount *mount)
 {
 	JsonBuilder *builder = json_builder_new();
 	JsonNode *root;
@@ -70,6 +70,7 @@ char *status_json(const struct cwt_status *status)
 	add_text(builder, "mode", status_mode_name(status->mode));
 	add_text(builder, "warm_after", status_warm_after(status));
 	add_text(builder, "bypass", status_bypass_name(status->bypass));
+	add_text(builder, "ack", status_ack(mount));
 	json_builder_end_object(builder);
 	root = json_builder_get_root(builder);
 	text = json_to_string(root, TRUE);

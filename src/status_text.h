@@ -6,20 +6,28 @@
  * nothing is ever dirty); then lines "label: value".  Control characters and backslashes in paths are written \ooo, so
  * that a line is a line.
  *
- * JSON: one object; its members have the names of struct cwt_status.  Text that is not UTF-8 has U+FFFD for the wrong
- * bytes.
+ * JSON: one object; its members have the names of struct cwt_status, and those of the options that it knows nothing of.
+ * Text that is not UTF-8 has U+FFFD for the wrong bytes.
+ *
+ * New lines and members come after the others.
  */
 #ifndef CWT_SRC_STATUS_TEXT_H
 #define CWT_SRC_STATUS_TEXT_H
 
 #include "cachewt.h"
 
+/* What the engine knows nothing of. */
+struct status_mount {
+	bool ack_origin;		/* --ack */
+};
+
 /* Free with g_free(). */
-char *status_text(const struct cwt_status *status);
-char *status_json(const struct cwt_status *status);
+char *status_text(const struct cwt_status *status, const struct status_mount *mount);
+char *status_json(const struct cwt_status *status, const struct status_mount *mount);
 
 const char *status_mode_name(enum cwt_mode mode);
 const char *status_warm_after(const struct cwt_status *status);	/* the word of --warm-after */
 const char *status_bypass_name(enum cwt_bypass bypass);
+const char *status_ack(const struct status_mount *mount);		/* the word of --ack */
 
 #endif

@@ -29,18 +29,20 @@ static struct cwt_status example(void)
 	};
 }
 
+static const struct status_mount both, ack_origin = { .ack_origin = true };
+
 static void check_first_line(const struct cwt_status *status, const char *expected)
 {
-	char *text = status_text(status), **lines = g_strsplit(text, "\n", 2);
+	char *text = status_text(status, &both), **lines = g_strsplit(text, "\n", 2);
 
 	ck_assert_str_eq(lines[0], expected);
 	g_strfreev(lines);
 	g_free(text);
 }
 
-static void check_has_line(const struct cwt_status *status, const char *line)
+static void check_mount_has_line(const struct cwt_status *status, const struct status_mount *mount, const char *line)
 {
-	char *text = status_text(status), *wanted = g_strconcat("\n", line, "\n", NULL);
+	char *text = status_text(status, mount), *wanted = g_strconcat("\n", line, "\n", NULL);
 
 	ck_assert_msg(strstr(text, wanted) != NULL, "no line \"%s\" in\n%s", line, text);
 	g_free(wanted);
@@ -62,6 +64,11 @@ START_TEST(the_first_line_has_the_fields_of_dm_cache)
 	check_first_line(&s, "8 7/256 128 1001/1600 11 12 13 14 22 21 0 1 writearound 0 - 0 Fail needs_check");
 }
 END_TEST
+
+static void check_has_line(const struct cwt_status *status, const char *line)
+{
+	check_mount_has_line(status, &both, line);
+}
 
 START_TEST(labelled_lines_follow)
 {
@@ -88,6 +95,8 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "bypass: origin-flush");
 	check_has_line(&s, "bypass reason: a flush failed");
 	check_has_line(&s, "books balance: no");
+	check_has_line(&s, "ack: both");
+	check_mount_has_line(&s, &ack_origin, "ack: origin");
 }
 END_TEST
 
@@ -103,7 +112,7 @@ END_TEST
 /* Parse it, as any reader would. */
 static JsonObject *parse(const struct cwt_status *s, JsonParser **parser)
 {
-	char *text = status_json(s);
+	char *text = status_json(s, &ack_origin);
 
 	*parser = json_parser_new();
 	ck_assert_msg(g_utf8_validate(text, -1, NULL), "%s", text);
@@ -143,9 +152,10 @@ START_TEST(json_has_every_number_under_its_own_name)
 	ck_assert_str_eq(json_object_get_string_member(o, "mode"), "writethrough");
 	ck_assert_str_eq(json_object_get_string_member(o, "warm_after"), "kill");
 	ck_assert_str_eq(json_object_get_string_member(o, "bypass"), "none");
+	ck_assert_str_eq(json_object_get_string_member(o, "ack"), "origin");
 	ck_assert_str_eq(json_object_get_string_member(o, "policy"), "clock");
 	ck_assert_str_eq(json_object_get_string_member(o, "cache_io"), "memory");
-	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8);
+	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 4 + 8);
 	g_object_unref(parser);
 }
 END_TEST
