@@ -183,6 +183,7 @@ int cwt_loop_turn(struct cwt_loop *loop)
 	for (unsigned round = 0; round < LOOP_ROUNDS_MAX; round++) {
 		int did = device_queue_reap(loop->queue) + loop_take_inbox(loop);
 
+		nr += loop_answer(loop);	/* early answers: their users need not wait while the cache legs are issued */
 		did += loop_work(loop);
 		did += loop_submit(loop);
 		nr += did;
