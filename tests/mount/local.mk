@@ -9,6 +9,7 @@ AM_TESTS_ENVIRONMENT = \
 	FSYNC_WRITER='$(abs_top_builddir)/tests/mount/fsync-writer$(EXEEXT)'; export FSYNC_WRITER;
 
 MOUNT_TESTS = \
+	tests/mount/test-ack.sh \
 	tests/mount/test-allow-other.sh \
 	tests/mount/test-block-device-origin.sh \
 	tests/mount/test-busy-poll.sh \

@@ -30,10 +30,10 @@ static struct cwt_status example(void)
 }
 
 static const char *const no_warnings[] = { NULL };
-static const struct mount_status quiet = { true, "yes", false, no_warnings };
+static const struct mount_status quiet = { false, true, "yes", false, no_warnings };
 
 static const char *const two_warnings[] = { "the cache\nlies on it", "/dev/loop\x80", NULL };
-static const struct mount_status warned = { false, "buffers", true, two_warnings };
+static const struct mount_status warned = { true, false, "buffers", true, two_warnings };
 
 static void check_first_line(const struct cwt_status *status, const char *expected)
 {
@@ -44,9 +44,9 @@ static void check_first_line(const struct cwt_status *status, const char *expect
 	g_free(text);
 }
 
-static void check_has_line(const struct cwt_status *status, const char *line)
+static void check_mount_has_line(const struct cwt_status *status, const struct mount_status *mount, const char *line)
 {
-	char *text = status_text(status, &quiet), *wanted = g_strconcat("\n", line, "\n", NULL);
+	char *text = status_text(status, mount), *wanted = g_strconcat("\n", line, "\n", NULL);
 
 	ck_assert_msg(strstr(text, wanted) != NULL, "no line \"%s\" in\n%s", line, text);
 	g_free(wanted);
@@ -68,6 +68,11 @@ START_TEST(the_first_line_has_the_fields_of_dm_cache)
 	check_first_line(&s, "8 7/256 128 1001/1600 11 12 13 14 22 21 0 1 writearound 0 - 0 Fail needs_check");
 }
 END_TEST
+
+static void check_has_line(const struct cwt_status *status, const char *line)
+{
+	check_mount_has_line(status, &quiet, line);
+}
 
 START_TEST(labelled_lines_follow)
 {
@@ -95,6 +100,8 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "bypass: origin-flush");
 	check_has_line(&s, "bypass reason: a flush failed");
 	check_has_line(&s, "books balance: no");
+	check_has_line(&s, "ack: both");
+	check_mount_has_line(&s, &warned, "ack: origin");
 }
 END_TEST
 
@@ -103,7 +110,7 @@ START_TEST(what_the_mount_knows_comes_last)
 	struct cwt_status s = example();
 	char *text = status_text(&s, &quiet);
 
-	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\npage cache: on\nlocked memory: yes\nio flusher: no\n"));
+	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\nack: both\npage cache: on\nlocked memory: yes\nio flusher: no\n"));
 	g_free(text);
 	text = status_text(&s, &warned);
 	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\nwarning: the cache\\012lies on it\n"
@@ -165,9 +172,10 @@ START_TEST(json_has_every_number_under_its_own_name)
 	ck_assert_str_eq(json_object_get_string_member(o, "mode"), "writethrough");
 	ck_assert_str_eq(json_object_get_string_member(o, "warm_after"), "kill");
 	ck_assert_str_eq(json_object_get_string_member(o, "bypass"), "none");
+	ck_assert_str_eq(json_object_get_string_member(o, "ack"), "both");
 	ck_assert_str_eq(json_object_get_string_member(o, "policy"), "clock");
 	ck_assert_str_eq(json_object_get_string_member(o, "cache_io"), "memory");
-	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 4);
+	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 5);
 	g_object_unref(parser);
 }
 END_TEST
@@ -192,6 +200,7 @@ START_TEST(json_has_what_the_mount_knows)
 	JsonObject *o = parse(&s, &warned, &parser);
 	JsonArray *warnings = json_object_get_array_member(o, "warnings");
 
+	ck_assert_str_eq(json_object_get_string_member(o, "ack"), "origin");
 	ck_assert_str_eq(json_object_get_string_member(o, "locked_memory"), "buffers");
 	ck_assert(json_object_get_boolean_member(o, "io_flusher"));
 	ck_assert_uint_eq(json_array_get_length(warnings), 2);
