@@ -169,13 +169,8 @@ static int loop_answer(struct cwt_loop *loop)
 	int nr = 0;
 
 	list_splice_tail(&answers, &loop->answers);
-	for (; (n = list_pop(&answers)); nr++) {
-		struct cwt_request *r = request_of_node(n);
-
-		cwt_assert(loop->nr_requests > 0);
-		loop->nr_requests--;
-		r->done(r);
-	}
+	for (; (n = list_pop(&answers)); nr++)
+		request_finish(loop, request_of_node(n));
 	return nr;
 }
 
@@ -183,11 +178,12 @@ int cwt_loop_turn(struct cwt_loop *loop)
 {
 	int nr = 0;
 
-	if (loop->may_have_waited)
+	if (loop->may_have_waited && !loop->edge_triggered)
 		device_queue_drain_fd(loop->queue);
 	for (unsigned round = 0; round < LOOP_ROUNDS_MAX; round++) {
 		int did = device_queue_reap(loop->queue) + loop_take_inbox(loop);
 
+		nr += loop_answer(loop);	/* early answers: their users need not wait while the cache legs are issued */
 		did += loop_work(loop);
 		did += loop_submit(loop);
 		nr += did;
@@ -207,7 +203,7 @@ void loop_post(struct cwt_loop *loop, struct list *inbox, struct list *node)
 	pthread_mutex_lock(&loop->inbox_lock);
 	list_add_tail(inbox, node);
 	atomic_store(&loop->inbox_full, true);
-	device_queue_wake(loop->queue);	/* under the lock: the loop is not closed before its last request is answered */
+	device_queue_wake(loop->queue);	/* under the lock: the loop is not closed before its last request is released */
 	pthread_mutex_unlock(&loop->inbox_lock);
 }
 
@@ -238,6 +234,11 @@ void cwt_submit(struct cwt_loop *loop, struct cwt_request *request)
 int cwt_loop_fd(const struct cwt_loop *loop)
 {
 	return device_queue_fd(loop->queue);
+}
+
+void cwt_loop_fd_edge_triggered(struct cwt_loop *loop)
+{
+	loop->edge_triggered = true;
 }
 
 void cwt_loop_wake(struct cwt_loop *loop)
@@ -406,10 +407,11 @@ static bool loop_is_idle(struct cwt_loop *loop)
 	return nr_fills_free == loop->nr_fills && loop->nr_breqs_free == BREQS_PER_LOOP;
 }
 
-/* The caller's requests are answered, but a fill may still write the cache, or serve another loop's reader. */
+/* The caller's requests are answered and released, but a fill may still write the cache, or serve another loop's reader. */
 void cwt_loop_close(struct cwt_loop *loop)
 {
 	cwt_assert(!loop->nr_requests);
+	loop->edge_triggered = false;	/* poll() here is not */
 	while (!loop_is_idle(loop)) {
 		struct pollfd pfd = { .fd = device_queue_fd(loop->queue), .events = POLLIN };
 

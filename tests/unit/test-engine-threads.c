@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/random.h"
 #include "device/memory.h"
@@ -45,22 +47,38 @@ struct worker {
 
 static struct worker workers[NR_THREADS];
 
+static struct worker *worker_of(const struct slot *s)
+{
+	unsigned i = 0;
+
+	while (s < workers[i].slots || s >= workers[i].slots + DEPTH)
+		i++;
+	return &workers[i];
+}
+
+static void released(struct cwt_request *r)
+{
+	struct slot *s = r->user;
+
+	memset(s->buf, 0xA5, sizeof(s->buf));
+	worker_of(s)->nr_done++;
+	s->busy = false;
+}
+
+/* From now on our stripe is as this request has left it, though a cache leg may be under way. */
 static void done(struct cwt_request *r)
 {
 	struct slot *s = r->user;
-	struct worker *w = NULL;
+	struct worker *w = worker_of(s);
 
-	for (unsigned i = 0; i < NR_THREADS; i++)
-		if (s >= workers[i].slots && s < workers[i].slots + DEPTH)
-			w = &workers[i];
 	if (s->is_mine) {
 		w->in_use[s->block] = false;
 		for (unsigned i = 0; r->op == CWT_READ && i < STRIPE; i++)
 			w->nr_bad += s->buf[i] != w->last[s->block];
 	}
 	w->nr_bad += r->op == CWT_FLUSH ? r->result != 0 : r->result != (int64_t)r->len_bytes;
-	w->nr_done++;
-	s->busy = false;
+	if (!r->released)
+		released(r);
 }
 
 static bool begin(struct worker *w, struct slot *s, struct random *rnd)
@@ -69,7 +87,7 @@ static bool begin(struct worker *w, struct slot *s, struct random *rnd)
 	uint64_t stripe = (uint64_t)block * BLOCK + w->id * STRIPE;
 
 	s->r = (struct cwt_request){ .op = CWT_READ, .offset_bytes = stripe, .len_bytes = STRIPE, .buf = s->buf, .done = done,
-		.user = s };
+		.released = random_below(rnd, 2) ? released : NULL, .user = s };
 	s->block = block;
 	s->is_mine = true;
 	if (what == 0) {
@@ -95,24 +113,49 @@ static bool begin(struct worker *w, struct slot *s, struct random *rnd)
 	return true;
 }
 
+#define WAIT_MS 60000
+
+/* One waits by level, the other by edges.  A wake-up that is lost ends the test. */
+static int wait_open(struct worker *w)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, cwt_loop_fd(w->loop), &event))
+		abort();
+	if (w->id)
+		cwt_loop_fd_edge_triggered(w->loop);
+	return epoll_fd;
+}
+
+static void wait_for_loop(struct worker *w, int epoll_fd)
+{
+	struct pollfd pfd = { .fd = cwt_loop_fd(w->loop), .events = POLLIN };
+	struct epoll_event event;
+
+	if ((w->id ? epoll_wait(epoll_fd, &event, 1, WAIT_MS) : poll(&pfd, 1, WAIT_MS)) != 1)
+		abort();
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct random rnd = { w->id + 1 };
 	unsigned nr_begun = 0;
+	int epoll_fd;
 
 	if (cwt_loop_open(e, &w->loop))
 		abort();
+	epoll_fd = wait_open(w);
 	while (w->nr_done < ROUNDS) {
-		struct pollfd pfd = { .fd = cwt_loop_fd(w->loop), .events = POLLIN };
-
 		for (unsigned i = 0; i < DEPTH && nr_begun < ROUNDS; i++)
 			if (!w->slots[i].busy)
 				nr_begun += begin(w, &w->slots[i], &rnd);
 		if (!cwt_loop_turn(w->loop) && w->nr_done < nr_begun)
-			poll(&pfd, 1, 10000);
+			wait_for_loop(w, epoll_fd);
 	}
 	cwt_loop_close(w->loop);
+	close(epoll_fd);
 	return NULL;
 }
 
