@@ -19,7 +19,8 @@ cachewtfs-ack-origin | cachewtfs | --ack=origin | a write is answered after the 
 cachewtfs-writearound | cachewtfs | --mode=writearound | writes go past the cache
 cachewtfs-passthrough | cachewtfs | --mode=passthrough | reads too: the same path without a cache
 cachewtfs-page-cache | cachewtfs | -o page_cache=on | cached handles
-cachewtfs-poll | cachewtfs | --poll=50 | polls before it sleeps
+cachewtfs-busy-poll | cachewtfs | --busy-poll=50 | looks for work 50 us long before it sleeps
+cachewtfs-io-uring | cachewtfs | -o io_uring | the kernel's ring for FUSE
 END
 }
 
