@@ -20,7 +20,7 @@
 #	CONTENDERS, CASES	only these, by name; default: all.  Names are those of the tables in contenders.sh,
 #				workloads.sh and filesystem.sh
 #
-# A whole run of five rounds takes about an hour and a half.  Quick is, for instance
+# A whole run of five rounds takes about two hours.  Quick is, for instance
 #	make bench CONTENDERS='cachewtfs passthrough_ll' CASES=randread-4k-1 VIA=mount STORES=memory
 #
 # Loop devices need root; without it, and where a peer is not installed, the report says so and goes on.
@@ -124,6 +124,7 @@ OUT=$(cd "$OUT" && pwd)
 : >"$OUT/notes"
 : >"$OUT/results.jsonl"
 trap cleanup EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 bin=$(mktemp -d "${TMPDIR:-/tmp}/cachewtfs-bench.XXXXXX")

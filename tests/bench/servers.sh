@@ -130,7 +130,7 @@ leftover_mounts() {
 cleanup() {
 	local status=$? dir
 	trap - EXIT
-	trap '' INT TERM
+	trap '' HUP INT TERM
 	set +e
 	stop_servers
 	if [ $status -ne 0 ] && [ -s "$log" ]; then
