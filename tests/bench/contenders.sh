@@ -9,7 +9,7 @@
 contenders_table() {
 	cat <<'END'
 raw | raw | | the image itself, no server: what the store gives
-passthrough_ll | passthrough | cache=never | libfuse's example: no cache, FUSE and the store alone; answers by splice
+passthrough_ll | passthrough | cache=never | libfuse's example: no cache; cannot write a disk for clients with O_DIRECT
 nbdfuse | nbdfuse | | nbdkit with its cache filter (writethrough, cache-on-read), 4 connections; by the page cache
 qemu-storage-daemon | qemu | | its FUSE export, cache.direct=on, aio=native: no cache
 s3backer | s3backer | | local test mode, 64 KiB blocks, cache file for all; writes back after 250 ms; by the page cache

@@ -49,7 +49,7 @@ measure() {
 	shift 6
 	before=$(ticks)
 	if ! fio_json "$target" "$@"; then
-		note "failed: $name, $case, $via, $store ($(tail -n 1 "$bin/fio.err"))"
+		note "failed: $name, $case ($via, $store): $(why_fio_failed)"
 		return
 	fi
 	used=$(($(ticks) - before))
@@ -60,6 +60,9 @@ measure() {
 		mean_us: (.clat_ns.mean / 1000), p99_us: ((.clat_ns.percentile["99.000000"] // 0) / 1000),
 		cpu_us: ($cpu_s * 1e6 / .total_ios) }' "$bin/fio.json" >>"$OUT/results.jsonl"
 }
+
+# The errno alone, so that every round says the same.
+why_fio_failed() { sed -E "s/^fio: io_u error on file [^:]*: ([^:]*):.*/\\1/" "$bin/fio.err" | tail -n 1; }
 
 # fio_json TARGET OPTION...: into $bin/fio.json.  A client with O_DIRECT, where that is taken; threads, since a server may be slow to see
 # processes go.  timeout, for a server that hangs must not hang the bench.
