@@ -35,6 +35,8 @@ struct aio_ring {
 
 #define AIO_RING_MAGIC 0xa10a10a1u
 
+#define AIO_CHECKED_MAX 2u		/* a loop writes the origin and the cache */
+
 struct aio_slot {
 	struct list node;
 	struct aio_source *source;
@@ -59,6 +61,8 @@ struct aio_source {
 	struct iocb **iocbs;		/* nr_slots: the argument of io_submit */
 	unsigned nr_slots;
 	unsigned nr_in_kernel;
+	struct { struct aio_device *a; int error; } checked[AIO_CHECKED_MAX];	/* size checks of this dispatch */
+	unsigned nr_checked;
 
 	uint8_t *bounce_memory;
 	uint8_t *bounces[AIO_NR_BOUNCES];
@@ -153,8 +157,10 @@ static void slot_finish(struct aio_slot *slot, int error)
 	struct list *node;
 
 	slot_give_bounce_back(slot);
-	if (error && slot->run.nr_ios > 1)
+	if (error && slot->run.nr_ios > 1) {
 		list_splice_tail(&s->singles, &slot->run.ios);
+		s->nr_checked = 0;	/* perhaps it has just shrunk */
+	}
 	while ((node = list_pop(&slot->run.ios)))
 		device_io_done_later(s->q, list_entry(node, struct device_io, node), error);
 	list_add_tail(&s->free_slots, &slot->node);
@@ -197,6 +203,22 @@ static void slot_did(struct aio_slot *slot, ssize_t result)
 		slot_advance(slot);
 }
 
+/* Writes that go down together are checked together: a system call less for each. */
+static int check_size_once(struct aio_source *s, struct aio_device *a)
+{
+	int error;
+
+	for (unsigned i = 0; i < s->nr_checked; i++)
+		if (s->checked[i].a == a)
+			return s->checked[i].error;
+	error = aio_check_size(a);
+	if (s->nr_checked < AIO_CHECKED_MAX) {
+		s->checked[s->nr_checked].a = a;
+		s->checked[s->nr_checked++].error = error;
+	}
+	return error;
+}
+
 /* Returns how many transfers it took from queue. */
 static unsigned slot_start(struct aio_slot *slot, struct list *queue)
 {
@@ -211,7 +233,7 @@ static unsigned slot_start(struct aio_slot *slot, struct list *queue)
 		slot_to_pool(slot, io->offset_bytes, io->buf, io->len_bytes);
 		return 1;
 	}
-	error = io->op == DEVICE_WRITE ? aio_check_size(a) : 0;
+	error = io->op == DEVICE_WRITE ? check_size_once(slot->source, a) : 0;
 	if (error)
 		slot_finish(slot, error);
 	else if (slot->run.nr_ios > 1)
@@ -235,23 +257,26 @@ static int dispatch_queue(struct aio_source *s, struct list *queue)
 
 static void memory_do(struct aio_source *s, struct aio_run *run)
 {
-	bool whole = run->nr_ios > 1 && aio_run_do(run);
+	const struct device_io *first = aio_run_first(run);
+	struct aio_device *a = aio_device_of(first->dev);
+	int error = first->op == DEVICE_WRITE ? check_size_once(s, a) : 0;
+	bool whole = !error && run->nr_ios > 1 && aio_run_do(run);
 	struct list *node;
 
 	while ((node = list_pop(&run->ios))) {
 		struct device_io *io = list_entry(node, struct device_io, node);
-		int error = 0;
 
-		if (!whole)
-			error = aio_transfer_run(aio_device_of(io->dev), io->op, io->offset_bytes, io->buf, io->len_bytes);
-		device_io_done_later(s->q, io, error);
+		device_io_done_later(s->q, io, error || whole ? error :
+				     aio_transfer_do(a, io->op, io->offset_bytes, io->buf, io->len_bytes));
 	}
 }
 
 static int source_dispatch(struct aio_source *s)
 {
-	int nr = dispatch_queue(s, &s->singles) + dispatch_queue(s, &s->queued);
+	int nr;
 
+	s->nr_checked = 0;
+	nr = dispatch_queue(s, &s->singles) + dispatch_queue(s, &s->queued);
 	while (!list_empty(&s->memory_queued)) {
 		struct aio_run run;
 
