@@ -6,7 +6,8 @@
  *	aio.c		the vtable: submit, synchronous calls, flush, zero, identity, close
  *	aio_edge.c	one transfer as a sequence of system transfers: pieces, read-modify-write, short results
  *	aio_run.c	neighbours as one vectored system transfer
- *	aio_direct.c	the source in a queue: libaio, memory and the returns of the pool
+ *	aio_attach.c	the source in a queue: from the first device to the end
+ *	aio_direct.c	and its work: libaio, memory and the returns of the pool
  *	aio_pool.c	threads for what would block
  */
 #ifndef CWT_DEVICE_AIO_INTERNAL_H
