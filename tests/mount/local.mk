@@ -24,6 +24,8 @@ MOUNT_TESTS = \
 	tests/mount/test-full-cache-disk.sh \
 	tests/mount/test-kill9.sh \
 	tests/mount/test-kill9-filesystem.sh \
+	tests/mount/test-locked-memory.sh \
+	tests/mount/test-loop-device-warnings.sh \
 	tests/mount/test-memory-pressure.sh \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \
@@ -35,6 +37,7 @@ MOUNT_TESTS = \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
 	tests/mount/test-threads-on-one-page.sh \
+	tests/mount/test-unprivileged.sh \
 	tests/mount/test-warm-after-power.sh \
 	tests/mount/test-warm-restart.sh \
 	tests/mount/test-wrong-mountpoint.sh \
