@@ -5,6 +5,7 @@ AM_TESTS_ENVIRONMENT = \
 	CACHEWT='$(abs_top_builddir)/src/cachewt$(EXEEXT)'; export CACHEWT; \
 	IO_HELPER='$(abs_top_builddir)/tests/mount/io-helper$(EXEEXT)'; export IO_HELPER; \
 	KILL9_WRITER='$(abs_top_builddir)/tests/mount/kill9-writer$(EXEEXT)'; export KILL9_WRITER; \
+	CONTAINER_ROOTFS='$(abs_top_builddir)/tests/mount/container-rootfs'; export CONTAINER_ROOTFS; \
 	FSYNC_WRITER='$(abs_top_builddir)/tests/mount/fsync-writer$(EXEEXT)'; export FSYNC_WRITER;
 
 MOUNT_TESTS = \
@@ -12,6 +13,7 @@ MOUNT_TESTS = \
 	tests/mount/test-block-device-origin.sh \
 	tests/mount/test-busy-poll.sh \
 	tests/mount/test-clean-unmount.sh \
+	tests/mount/test-container.sh \
 	tests/mount/test-daemon.sh \
 	tests/mount/test-damaged-metadata.sh \
 	tests/mount/test-dead-mount-is-replaced.sh \
@@ -47,7 +49,7 @@ MOUNT_TESTS = \
 	tests/mount/test-xfs-on-loop.sh
 TESTS += $(MOUNT_TESTS)
 dist_check_SCRIPTS += $(MOUNT_TESTS)
-EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/memory-group.sh
+EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/container.sh tests/mount/memory-group.sh
 
 check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer
 tests_mount_fsync_writer_SOURCES = tests/mount/fsync-writer.c
@@ -61,3 +63,9 @@ check-kill9: all
 	@$(MAKE) tests/mount/kill9-writer	# not beside all, which is a make of its own
 	$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' ROUNDS='$(ROUNDS)' SEED='$(SEED)' DEPTH='$(DEPTH)' \
 		"$(srcdir)/tests/mount/test-kill9.sh"
+
+# The system of the containers is put together once.
+distclean-local: distclean-container
+.PHONY: distclean-container
+distclean-container:
+	rm -rf tests/mount/container-rootfs tests/mount/container-rootfs.new tests/mount/container-rootfs.lock
