@@ -266,6 +266,19 @@ static bool is_our_mount(const struct program *p)
 	return !p->mount_dev || (!stat(p->paths.mountpoint, &st) && st.st_dev == p->mount_dev);
 }
 
+/* What shared mappings have changed is the kernel's until now; after a lazy unmount nobody would take it. */
+static void write_back_pages(struct program *p)
+{
+	char *path = g_build_filename(p->paths.mountpoint, p->options.name, NULL);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && fsync(fd))
+		log_warning("%s: what was written through memory mappings may be lost: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	g_free(path);
+}
+
 /* While the loops still serve: the kernel may have questions. */
 static void unmount(struct program *p)
 {
@@ -279,6 +292,8 @@ static void unmount(struct program *p)
 	if (nr_handles)
 		log_warning("%u open file%s in %s (a loop device counts as one): from now on they fail", nr_handles,
 			    nr_handles == 1 ? "" : "s", p->paths.mountpoint);
+	if (nr_handles && p->options.page_cache && !p->options.read_only)
+		write_back_pages(p);
 	ret = mountpoint_unmount(p->paths.mountpoint, nr_handles != 0);
 	if (ret == -EBUSY && !nr_handles) {
 		log_warning("%s is in use (somebody's working directory): it is detached", p->paths.mountpoint);
@@ -295,6 +310,7 @@ static int close_all(struct program *p)
 
 	if (p->server.session && !atomic_load(&p->server.ended))
 		unmount(p);
+	server_stop_invalidating(&p->server);
 	server_stop_loops(&p->server);
 	if (p->loops)
 		loops_join(p->loops);

@@ -11,6 +11,7 @@ static const struct { const char *name; enum mount_option_kind kind; } kinds[] =
 	{ "uid=", MOUNT_OPTION_ATTRIBUTE },
 	{ "gid=", MOUNT_OPTION_ATTRIBUTE },
 	{ "umask=", MOUNT_OPTION_ATTRIBUTE },
+	{ "page_cache=", MOUNT_OPTION_PAGE_CACHE },
 
 	{ "allow_other", MOUNT_OPTION_FUSE },
 	{ "allow_root", MOUNT_OPTION_FUSE },

@@ -13,6 +13,7 @@ enum mount_option_kind {
 	MOUNT_OPTION_FUSE,		/* goes to libfuse as it is: allow_other, nosuid ... */
 	MOUNT_OPTION_READ_ONLY,		/* ro: --read-only, and the mount is read-only for the kernel too */
 	MOUNT_OPTION_ATTRIBUTE,		/* uid=, gid=, umask=: ours, for the image's attributes */
+	MOUNT_OPTION_PAGE_CACHE,	/* page_cache=: how the image's handles are opened */
 	MOUNT_OPTION_OTHER,		/* perhaps one of our long options */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The image's data path: what the kernel asks, as requests of the engine.  A handler fills the request in a slot and
- * submits it; done(), on the same thread, answers and gives the slot back.  Control files are handed to control.c.
+ * submits it; done(), on the same thread, answers and gives the slot back.  With --ack origin done() only answers a
+ * write: the cache leg reads from its slot, which released() gives back.  Control files are handed to control.c.
  */
 #include <errno.h>
 #include <linux/falloc.h>
@@ -11,6 +12,7 @@
 
 #include "base/bits.h"
 #include "control.h"
+#include "invalidate.h"
 #include "loop.h"
 #include "ops.h"
 #include "tree.h"
@@ -28,12 +30,16 @@
  */
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
+	struct server *server = userdata;
+
 	conn->want = conn->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS);
+	if (server->options->page_cache)
+		conn->want &= ~(unsigned)FUSE_CAP_ASYNC_READ;	/* invalidate.h has the deadlock */
 	conn->max_write = SLOT_LARGE_BYTES;
 	conn->max_readahead = MIN(conn->max_readahead, SLOT_LARGE_BYTES);
 	conn->max_background = MAX_BACKGROUND;
 	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
-	server_ready(userdata);
+	server_ready(server);
 }
 
 /*
@@ -43,8 +49,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 /* libfuse has no field for parallel direct writes before 3.15: the kernel's own answer. */
 static void open_image(struct server *server, fuse_req_t req, const struct fuse_file_info *fi)
 {
-	struct fuse_open_out out = { .open_flags = FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE | FOPEN_PARALLEL_DIRECT_WRITES };
+	struct fuse_open_out out = { .open_flags = FOPEN_KEEP_CACHE };
 
+	if (!server->options->page_cache)
+		out.open_flags |= FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
 	if (server->options->read_only && (fi->flags & O_ACCMODE) != O_RDONLY) {
 		fuse_reply_err(req, EROFS);
 		return;
@@ -109,30 +117,54 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	loop_submit(slot);
 }
 
+static void write_released(struct cwt_request *request)
+{
+	loop_finish(slot_of(request));
+}
+
+static void answer_write(fuse_req_t req, int64_t result)
+{
+	if (result < 0)
+		fuse_reply_err(req, (int)-result);
+	else
+		fuse_reply_write(req, (size_t)result);
+}
+
+/* A write that failed may have changed some of its range. */
 static void write_done(struct cwt_request *request)
 {
 	struct slot *slot = slot_of(request);
+	struct server *server = fuse_req_userdata(slot->req);
+	bool failed = request->result < (int64_t)request->len_bytes;
 
-	if (request->result < 0)
-		fuse_reply_err(slot->req, (int)-request->result);
+	if (server->options->page_cache && slot->page_write == PAGE_WRITE_DIRECT)
+		invalidate_and_answer(server, request->offset_bytes, request->len_bytes, slot->req, answer_write,
+				      request->result);
+	else if (server->options->page_cache && slot->page_write == PAGE_WRITE_BACK && failed)
+		answer_and_invalidate(server, request->offset_bytes, request->len_bytes, slot->req, answer_write,
+				      request->result);
 	else
-		fuse_reply_write(slot->req, (size_t)request->result);
-	loop_finish(slot);
+		answer_write(slot->req, request->result);
+	if (!request->released)
+		loop_finish(slot);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
+	struct server *server = fuse_req_userdata(req);
 	struct slot *slot;
 
 	if (ino != INO_IMAGE) {
-		control_write(fuse_req_userdata(req), req, ino, data, size, fi);
+		control_write(server, req, ino, data, size, fi);
 		return;
 	}
 	slot = loop_slot_of_write(&data, size);
 	slot->req = req;
+	slot->page_write = page_write_of(fi);
 	slot->request = (struct cwt_request){ .op = CWT_WRITE, .offset_bytes = (uint64_t)offset, .len_bytes = size,
-					      .buf = (void *)(uintptr_t)data, .done = write_done };
+					      .buf = (void *)(uintptr_t)data, .done = write_done,
+					      .released = server->options->ack_origin ? write_released : NULL };
 	loop_submit(slot);
 }
 
@@ -147,11 +179,21 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
+static void answer_error(fuse_req_t req, int64_t result)
+{
+	fuse_reply_err(req, result < 0 ? (int)-result : 0);
+}
+
+/* What a failed flush lost is shown by no copy in memory, and the kernel's pages are one. */
 static void fsync_done(struct cwt_request *request)
 {
 	struct slot *slot = slot_of(request);
+	struct server *server = fuse_req_userdata(slot->req);
 
-	fuse_reply_err(slot->req, request->result < 0 ? (int)-request->result : 0);
+	if (server->options->page_cache && request->result < 0)
+		invalidate_and_answer(server, 0, 0, slot->req, answer_error, request->result);
+	else
+		answer_error(slot->req, request->result);
 	loop_finish(slot);
 }
 
@@ -184,13 +226,16 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 static void fallocate_done(struct cwt_request *request)
 {
 	struct slot *slot = slot_of(request);
-	int error = 0;
+	struct server *server = fuse_req_userdata(slot->req);
+	int64_t result = request->result;
 
-	if (request->result < 0)
-		error = (int)-request->result;
-	else if ((uint64_t)request->result < slot->wanted_bytes)
-		error = EIO;
-	fuse_reply_err(slot->req, error);
+	if (result >= 0 && (uint64_t)result < slot->wanted_bytes)
+		result = -EIO;
+	if (server->options->page_cache)
+		invalidate_and_answer(server, request->offset_bytes, slot->wanted_bytes, slot->req, answer_error,
+				      result);
+	else
+		answer_error(slot->req, result);
 	loop_finish(slot);
 }
 

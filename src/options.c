@@ -14,7 +14,7 @@
 
 /* What GLib fills in: text as it was given.  G_OPTION_ARG_FILENAME throughout, since any bytes may come. */
 struct raw {
-	char *cache, *metadata, *cache_size, *block_size, *mode, *policy, *warm_after, *commit_interval, *name, *loops,
+	char *cache, *metadata, *cache_size, *block_size, *mode, *policy, *ack, *warm_after, *commit_interval, *name, *loops,
 	     *busy_poll, *pidfile;
 	char **faults, **lists, **rest;
 	gboolean read_only, trust_origin, reset, foreground, debug, version, help;
@@ -35,6 +35,8 @@ static GOptionContext *context_new(struct raw *raw)
 		  "writethrough (default), writearound or passthrough", "MODE" },
 		{ "policy", 0, 0, G_OPTION_ARG_FILENAME, &raw->policy, "what to promote and demote; default clock",
 		  "NAME[,KEY=VALUE...]" },
+		{ "ack", 0, 0, G_OPTION_ARG_FILENAME, &raw->ack,
+		  "when a write is answered: when it is on both stores (default), or on the origin", "WHEN" },
 		{ "warm-after", 0, 0, G_OPTION_ARG_FILENAME, &raw->warm_after,
 		  "what the cache is to stay warm over: kill (default), or power too, which costs flushes", "WHAT" },
 		{ "commit-interval", 0, 0, G_OPTION_ARG_FILENAME, &raw->commit_interval,
@@ -68,7 +70,8 @@ static GOptionContext *context_new(struct raw *raw)
 	g_option_context_set_help_enabled(context, FALSE);
 	g_option_context_set_description(context,
 		"Sizes take K, M, G, T (powers of 1024).  Mount options beside the long ones: ro, uid=N, gid=N,\n"
-		"umask=OCTAL, allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8) passes.\n"
+		"umask=OCTAL, page_cache=on, allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8)\n"
+		"passes.\n"
 		"All is said in cachewtfs(1).\n");
 	g_option_context_add_main_entries(context, entries, NULL);
 	return context;
@@ -77,8 +80,8 @@ static GOptionContext *context_new(struct raw *raw)
 static void raw_free(struct raw *raw)
 {
 	char *const texts[] = { raw->cache, raw->metadata, raw->cache_size, raw->block_size, raw->mode, raw->policy,
-				raw->warm_after, raw->commit_interval, raw->name, raw->loops,
-				raw->busy_poll, raw->pidfile };
+				raw->ack, raw->warm_after, raw->commit_interval, raw->name, raw->loops, raw->busy_poll,
+				raw->pidfile };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
 		g_free(texts[i]);
@@ -139,6 +142,14 @@ static int parse_attribute(const char *option, struct options *o, struct cwt_err
 	return 0;
 }
 
+static int parse_page_cache(const char *value, bool *on, struct cwt_error *err)
+{
+	*on = !strcmp(value, "on");
+	if (!*on && strcmp(value, "off"))
+		return error_set(err, -EINVAL, "-o page_cache=%s: neither on nor off (the default is off)", value);
+	return 0;
+}
+
 /* Is this option, without its value, one of our long ones?  Asked of the parser itself, so that there is one list. */
 static bool is_long_option(const char *option)
 {
@@ -169,6 +180,8 @@ static int sort_mount_option(const char *option, struct options *o, GPtrArray *a
 		return 0;
 	case MOUNT_OPTION_ATTRIBUTE:
 		return parse_attribute(option, o, err);
+	case MOUNT_OPTION_PAGE_CACHE:
+		return parse_page_cache(strchr(option, '=') + 1, &o->page_cache, err);
 	case MOUNT_OPTION_OTHER:
 		break;
 	}
@@ -270,6 +283,14 @@ static int parse_warm_after(const char *text, bool *power, struct cwt_error *err
 	return 0;
 }
 
+static int parse_ack(const char *text, bool *origin, struct cwt_error *err)
+{
+	*origin = text && !strcmp(text, "origin");
+	if (text && !*origin && strcmp(text, "both"))
+		return error_set(err, -EINVAL, "--ack %s: no such thing (both or origin)", text);
+	return 0;
+}
+
 static int check_name(const char *name, struct cwt_error *err)
 {
 	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
@@ -314,6 +335,8 @@ static int take_raw(struct raw *raw, struct options *o, struct cwt_error *err)
 	o->foreground = raw->foreground || raw->debug;
 	if (!ret)
 		ret = parse_mode(raw->mode, &o->mode, err);
+	if (!ret)
+		ret = parse_ack(raw->ack, &o->ack_origin, err);
 	if (!ret)
 		ret = parse_warm_after(raw->warm_after, &o->warm_after_power, err);
 	if (!ret)

@@ -33,7 +33,9 @@ struct options {
 	unsigned loops;			/* 0: not given */
 	uint32_t busy_poll_us;		/* 0: wait at once */
 	enum cwt_mode mode;
+	bool ack_origin;		/* answer a write when the origin has it; else when the cache has it, too */
 	bool read_only, warm_after_power, trust_origin, reset, foreground, debug;
+	bool page_cache;		/* -o page_cache=on: cached handles */
 	bool own_uid, own_gid, own_umask;	/* -o uid=, gid=, umask= were given */
 	uint32_t uid, gid, umask;
 };

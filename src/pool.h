@@ -19,6 +19,7 @@
 #include <stddef.h>
 
 #include "cachewt.h"
+#include "invalidate.h"
 
 #define SLOT_HEADER_BYTES 4096u
 #define SLOT_LARGE_BYTES (1u << 20)	/* max_write, and the longest READ */
@@ -37,6 +38,7 @@ struct slot {
 	bool large;
 	fuse_req_t req;			/* what is answered when request is done */
 	uint64_t wanted_bytes;		/* fallocate: less done is a failure */
+	enum page_write page_write;	/* write: what it is to the page cache */
 	struct cwt_request request;
 };
 

@@ -8,12 +8,22 @@
 #include "base/bits.h"
 #include "server.h"
 
+#define NR_WORKERS 4u
+
+static struct worker *worker_of(struct server *server, unsigned n)
+{
+	struct worker *const workers[NR_WORKERS] = { &server->queries, &server->messages, &server->statuses,
+						     &server->invalidations };
+
+	return workers[n];
+}
+
 static int start_workers(struct server *server, struct cwt_error *err)
 {
-	struct worker *const workers[] = { &server->queries, &server->messages, &server->statuses };
+	unsigned nr = server->options->page_cache ? NR_WORKERS : NR_WORKERS - 1;
 
-	for (; server->nr_workers < ARRAY_SIZE(workers); server->nr_workers++) {
-		int ret = worker_start(workers[server->nr_workers]);
+	for (; server->nr_workers < nr; server->nr_workers++) {
+		int ret = worker_start(worker_of(server, server->nr_workers));
 
 		if (ret)
 			return error_set(err, ret, "thread: %s (raise the limit of processes)", strerror(-ret));
@@ -35,17 +45,16 @@ int server_open(struct server *server, const struct options *options, struct cwt
 
 void server_close(struct server *server)
 {
-	if (server->nr_workers > 2)
-		worker_stop(&server->statuses);
-	if (server->nr_workers > 1)
-		worker_stop(&server->messages);
-	if (server->nr_workers > 0)
-		worker_stop(&server->queries);
+	for (; server->nr_workers; server->nr_workers--) {
+		struct worker *worker = worker_of(server, server->nr_workers - 1);
+
+		worker_stop(worker);
+		worker_destroy(worker);
+	}
 	if (server->stop_fd >= 0)
 		close(server->stop_fd);
 	if (server->event_fd >= 0)
 		close(server->event_fd);
-	server->nr_workers = 0;
 	server->stop_fd = server->event_fd = -1;
 	warnings_free(server->warnings);
 	server->warnings = NULL;
@@ -73,6 +82,12 @@ void server_ended(struct server *server)
 		return;
 	cwt_stopping(server->cwt);	/* at once: who unmounted us may be starting us anew already */
 	set_event(server->event_fd);
+}
+
+void server_stop_invalidating(struct server *server)
+{
+	if (server->nr_workers == NR_WORKERS)
+		worker_stop(&server->invalidations);
 }
 
 void server_stop_loops(struct server *server)

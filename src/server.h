@@ -4,8 +4,8 @@
  * atomics.
  *
  * Threads: main waits for signals and events; the loops serve requests; `queries` asks the origin's file system for
- * attributes and holes, `messages` gives messages to the engine, `statuses` makes the status.  These three may block,
- * so a loop only hands work to them.
+ * attributes and holes, `messages` gives messages to the engine, `statuses` makes the status, `invalidations` has the
+ * kernel drop pages (only with -o page_cache=on).  These may block, so a loop only hands work to them.
  */
 #ifndef CWT_SRC_SERVER_H
 #define CWT_SRC_SERVER_H
@@ -40,7 +40,7 @@ struct server {
 	atomic_bool ended;		/* the kernel has let go of the mount */
 	atomic_int locked;		/* enum memory_locked; becomes known after ready */
 	atomic_uint nr_handles;		/* open files, of the image and of control files */
-	struct worker queries, messages, statuses;
+	struct worker queries, messages, statuses, invalidations;
 	unsigned nr_workers;		/* that were started, in this order */
 };
 
@@ -58,5 +58,8 @@ void server_close(struct server *server);	/* waits for the jobs; also after a fa
 void server_ready(struct server *server);
 void server_ended(struct server *server);
 void server_stop_loops(struct server *server);
+
+/* Before the loops are told to end: what is under way may wait for them.  From now on nothing is invalidated. */
+void server_stop_invalidating(struct server *server);
 
 #endif

@@ -25,7 +25,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static void worker_destroy(struct worker *worker)
+void worker_destroy(struct worker *worker)
 {
 	pthread_cond_destroy(&worker->changed);
 	pthread_mutex_destroy(&worker->lock);
@@ -47,19 +47,28 @@ int worker_start(struct worker *worker)
 
 void worker_stop(struct worker *worker)
 {
+	bool stopped;
+
 	pthread_mutex_lock(&worker->lock);
+	stopped = worker->stopping;
 	worker->stopping = true;
 	pthread_cond_signal(&worker->changed);
 	pthread_mutex_unlock(&worker->lock);
-	pthread_join(worker->thread, NULL);
-	worker_destroy(worker);
+	if (!stopped)
+		pthread_join(worker->thread, NULL);
 }
 
-void worker_push(struct worker *worker, struct job *job)
+bool worker_push(struct worker *worker, struct job *job)
 {
+	bool taken;
+
 	list_init(&job->node);
 	pthread_mutex_lock(&worker->lock);
-	list_add_tail(&worker->jobs, &job->node);
-	pthread_cond_signal(&worker->changed);
+	taken = !worker->stopping;
+	if (taken) {
+		list_add_tail(&worker->jobs, &job->node);
+		pthread_cond_signal(&worker->changed);
+	}
 	pthread_mutex_unlock(&worker->lock);
+	return taken;
 }

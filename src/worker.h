@@ -26,7 +26,8 @@ struct worker {
 };
 
 int worker_start(struct worker *worker);	/* 0, or a negative errno: nothing was started */
-void worker_stop(struct worker *worker);	/* after the last push; runs what is left */
-void worker_push(struct worker *worker, struct job *job);	/* any thread */
+void worker_stop(struct worker *worker);	/* runs what is left; pushes may go on, in vain.  Twice: nothing */
+void worker_destroy(struct worker *worker);	/* after worker_stop() and the last push */
+bool worker_push(struct worker *worker, struct job *job);	/* any thread.  false: stopped, the job is not taken */
 
 #endif

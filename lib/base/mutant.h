@@ -29,6 +29,10 @@
 	M(PAST_ODD_END, "past-odd-end")				/* I6: the last block of an odd-sized origin is taken for whole */ \
 	M(ANSWERED_TWICE, "answered-twice")			/* I13 */ \
 	M(WRONG_PREFIX, "wrong-prefix")				/* I14: up to the last failed block, not to the first */ \
+	/* the answer between the legs */ \
+	M(CELL_LEFT_AT_ANSWER, "cell-left-at-answer")		/* W1: nobody waits for the cache leg any more */ \
+	M(RELEASED_AT_ANSWER, "released-at-answer")		/* the buffer is given back before the cache leg has ended */ \
+	M(REGION_LEFT_AT_ANSWER, "region-left-at-answer")	/* C1: a commit sees no write in the region any more */ \
 	/* fill and reuse */ \
 	M(FILL_HOLDS_NOTHING, "fill-holds-nothing")		/* I5, F1: writes pass a fill */ \
 	M(VOID_FILL_PUBLISHED, "void-fill-published")		/* F1: what voids a fill is not heard */ \
@@ -37,7 +41,7 @@
 	M(REUSE_UNDER_READER, "reuse-under-reader")		/* F3: requests that decided on it are still in flight */ \
 	/* busy marks */ \
 	M(MARK_AFTER_LEG, "mark-after-leg")			/* W2, B2: written after the origin leg was issued */ \
-	M(MARK_CLEARED_EARLY, "mark-cleared-early")		/* B1: when the origin leg has ended */ \
+	M(MARK_CLEARED_EARLY, "mark-cleared-early")		/* B1: when the origin leg has ended, answered or not */ \
 	M(REMOVAL_NOT_MARKED, "removal-not-marked")		/* B1: a removal that is not committed has no mark */ \
 	M(FAILED_MARK_IGNORED, "failed-mark-ignored")		/* W5 */ \
 	/* commit */ \
@@ -64,7 +68,9 @@
 	M(BOOT_BEFORE_DROPS, "boot-before-drops")		/* R4 */ \
 	M(SESSION_IGNORED, "session-ignored")			/* I15: an older copy of the cache is believed */ \
 	M(TAG_IGNORED, "tag-ignored")				/* R2: the origin was another's meanwhile */ \
-	M(TIMES_IGNORED, "times-ignored")			/* the origin was written while it was not mounted */
+	M(TIMES_IGNORED, "times-ignored")			/* the origin was written while it was not mounted */ \
+	/* the mount */ \
+	M(PAGES_KEPT, "pages-kept")				/* page_cache=on: what is written beside the pages leaves them */
 
 enum mutant {
 	MUTANT_NONE,

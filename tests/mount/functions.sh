@@ -105,6 +105,7 @@ trap 'exit 143' TERM
 		[ -d "$tmp" ] || exit 0
 	done
 	echo "the test takes longer than ${TEST_TIMEOUT:-240} s: killing its daemons" >>"$log"
+	umount -f "$mnt"	# as root it ends each call, also one of the daemon's own that would outlive a kill
 	xargs kill -9 <"$tmp/daemons"
 	sleep 5
 	kill -TERM $$

@@ -4,11 +4,13 @@ AM_TESTS_ENVIRONMENT = \
 	CACHEWTFS='$(abs_top_builddir)/src/cachewtfs$(EXEEXT)'; export CACHEWTFS; \
 	CACHEWT='$(abs_top_builddir)/src/cachewt$(EXEEXT)'; export CACHEWT; \
 	IO_HELPER='$(abs_top_builddir)/tests/mount/io-helper$(EXEEXT)'; export IO_HELPER; \
+	PAGE_HELPER='$(abs_top_builddir)/tests/mount/page-helper$(EXEEXT)'; export PAGE_HELPER; \
 	KILL9_WRITER='$(abs_top_builddir)/tests/mount/kill9-writer$(EXEEXT)'; export KILL9_WRITER; \
 	CONTAINER_ROOTFS='$(abs_top_builddir)/tests/mount/container-rootfs'; export CONTAINER_ROOTFS; \
 	FSYNC_WRITER='$(abs_top_builddir)/tests/mount/fsync-writer$(EXEEXT)'; export FSYNC_WRITER;
 
 MOUNT_TESTS = \
+	tests/mount/test-ack.sh \
 	tests/mount/test-allow-other.sh \
 	tests/mount/test-block-device-origin.sh \
 	tests/mount/test-busy-poll.sh \
@@ -32,6 +34,9 @@ MOUNT_TESTS = \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \
 	tests/mount/test-origin-changed.sh \
+	tests/mount/test-page-cache.sh \
+	tests/mount/test-page-cache-faults.sh \
+	tests/mount/test-page-cache-stress.sh \
 	tests/mount/test-processes.sh \
 	tests/mount/test-punch-zero-seek.sh \
 	tests/mount/test-read-only.sh \
@@ -51,11 +56,13 @@ TESTS += $(MOUNT_TESTS)
 dist_check_SCRIPTS += $(MOUNT_TESTS)
 EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/container.sh tests/mount/memory-group.sh
 
-check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer
+check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer tests/mount/page-helper
 tests_mount_fsync_writer_SOURCES = tests/mount/fsync-writer.c
 tests_mount_io_helper_SOURCES = tests/mount/io-helper.c
 tests_mount_kill9_writer_SOURCES = tests/mount/kill9-writer.c
 tests_mount_kill9_writer_LDADD = $(AIO_LIBS)
+tests_mount_page_helper_SOURCES = tests/mount/page-helper.c
+tests_mount_page_helper_LDADD = $(AIO_LIBS)
 
 # make check-kill9 [ROUNDS=n] [SEED=n] [DEPTH=n] [TMPDIR=DIR]
 .PHONY: check-kill9

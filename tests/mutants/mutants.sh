@@ -4,8 +4,10 @@
 #	tests/mutants/mutants.sh [NAME...]	(in the folder of a build with --enable-mutants; `make check-mutants`)
 #
 # Wakes each mutant of lib/base/mutant.h, or those named, runs the simulator and then the unit programs until one fails,
-# and says which and after how long.  A mutant that all pass is a failure: a test is missing.  First of all the same tests
-# must pass without a mutant.  It ends with automake's counts, for run-tests.sh; the last line is "N passed, N failed".
+# and says which and after how long.  Mutants of the mount are for mounted tests (make check-mutants sets up what these
+# want), and are skipped where those cannot run.  A mutant that all pass is a failure: a test is missing.  First of all
+# the same tests must pass without a mutant.  It ends with automake's counts, for run-tests.sh; the last line is
+# "N passed, N failed".
 # Exit status 0: nothing failed; 2: this build has no mutants.
 #
 #	SIM_SEEDS	for each mutant, at most (default 600)
@@ -14,7 +16,9 @@ set -uo pipefail
 export LC_ALL=C
 
 sim=tests/sim/sim
-units=(engine-order store-marks engine-life store engine-races engine-faults device-faulty store-crash)
+mounted=(page-cache)
+of_the_mount=' pages-kept '
+units=(engine-early engine-order store-marks engine-life store engine-races engine-faults device-faulty store-crash)
 seeds=${SIM_SEEDS:-600}
 jobs=${JOBS:-$(nproc)}
 seconds=120			# for one program: a mutant may never end
@@ -27,7 +31,8 @@ trap 'rm -rf "$tmp"' EXIT
 # What a failed program says of itself, in one line.
 reason() {
 	local line bug
-	line=$(grep -m1 -E '^FAILED: ' "$1") || line=$(grep -m1 -E '^[^ ]*:[0-9]+:[FE]:' "$1") || line=$(tail -n 1 "$1")
+	line=$(grep -m1 -E '^(FAILED: |FAIL at |SKIP: )' "$1") || line=$(grep -m1 -E '^[^ ]*:[0-9]+:[FE]:' "$1") ||
+		line=$(tail -n 1 "$1")
 	bug=$(sed -n 's/.*cachewtfs: bug: [^ ]* \(.*\)/ (\1)/p' "$1" | head -n 1)
 	case $line in *assertion*) line+=$bug ;; esac
 	sed -E 's/^FAILED: //; s|^.*/(test-[^:]*):[0-9]+:[FE]:[^:]*:([^:]*):[0-9]+: .*|\2|' <<<"$line" | cut -c 1-110
@@ -43,23 +48,37 @@ run() {
 	return "$status"
 }
 
+try_mounted() {
+	local unit log=$tmp/$1.log
+	for unit in "${mounted[@]}"; do
+		run "$log" "${srcdir:?}/tests/mount/test-$unit.sh" || { by="test-$unit: $(reason "$log")"; return; }
+	done
+	return 1
+}
+
 # try NAME: sets by to what has killed it; false: nothing has.
 try() {
 	local log=$tmp/$1.log unit
 	by=
+	if [[ $of_the_mount == *" $1 "* ]]; then
+		try_mounted "$1"
+		return
+	fi
 	run "$log" "$sim" --first 1 --seeds "$seeds" || { by="sim: $(reason "$log")"; return; }
 	for unit in "${units[@]}"; do
 		run "$log" "tests/unit/test-$unit" || { by="test-$unit: $(reason "$log")"; return; }
 	done
-	return 1
+	[ "$1" = none ] && try_mounted none
 }
 
 check_mutant() {
 	local before=${EPOCHREALTIME/./} by ms
 	export CWT_MUTANT=$1
-	if try "$1"; then
+	if try "$1" && [[ $by != *': SKIP: '* ]]; then
 		ms=$(((${EPOCHREALTIME/./} - before) / 1000))
 		printf 'PASS: %-26s %3d.%d s  %s\n' "$1" $((ms / 1000)) $((ms % 1000 / 100)) "$by"
+	elif [ -n "$by" ]; then
+		printf 'SKIP: %-26s %s\n' "$1" "$by"
 	else
 		printf 'FAIL: %-26s survives: a test is missing\n' "$1"
 	fi
@@ -69,7 +88,7 @@ check_mutant() {
 check_none() {
 	local by
 	unset CWT_MUTANT
-	if try none; then
+	if try none && [[ $by != *': SKIP: '* ]]; then
 		echo "FAIL: without a mutant: $by"
 	else
 		echo "PASS: without a mutant all tests pass"
@@ -95,8 +114,10 @@ for name; do
 done
 wait
 passed=$(grep -c '^PASS' "$tmp/results") failed=$(grep -c '^FAIL' "$tmp/results")
+skipped=$(grep -c '^SKIP' "$tmp/results")
 echo "# $((SECONDS - begin)) s"
 echo "# PASS: $passed"
 echo "# FAIL: $failed"
+echo "# SKIP: $skipped"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
