@@ -138,6 +138,12 @@ CWT_PUBLIC int cwt_loop_turn(struct cwt_loop *loop);
 /* Readable (poll, epoll) when a turn has something to do.  The next turn makes it unreadable again. */
 CWT_PUBLIC int cwt_loop_fd(const struct cwt_loop *loop);
 
+/*
+ * The caller waits for edges only (EPOLLET) and never by level: turns need not make the fd unreadable again, which
+ * saves a system call per wait.  For good; before the first wait.
+ */
+CWT_PUBLIC void cwt_loop_fd_edge_triggered(struct cwt_loop *loop);
+
 /* Make cwt_loop_fd() readable, to interrupt a wait.  Any thread. */
 CWT_PUBLIC void cwt_loop_wake(struct cwt_loop *loop);
 

@@ -23,6 +23,12 @@ struct message {
 	char text[CONTROL_MESSAGE_MAX + 1];
 };
 
+struct opening {
+	struct server_job job;
+	uint64_t ino;
+	struct fuse_file_info fi;
+};
+
 static struct handle *handle_of(const struct fuse_file_info *fi)
 {
 	return (struct handle *)(uintptr_t)fi->fh;
@@ -30,37 +36,48 @@ static struct handle *handle_of(const struct fuse_file_info *fi)
 
 static char *content(const struct server *server, uint64_t ino)
 {
-	const struct mount_status mount = { .page_cache = server->options->page_cache };
+	struct mount_status mount;
 	struct cwt_status status;
+	char **warnings, *text;
 
 	if (ino == INO_CONTROL)
 		return g_strdup("");
 	cwt_get_status(server->cwt, &status);
-	return ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);
+	warnings = warnings_look(server->warnings);
+	mount = (struct mount_status){ memory_locked_name(atomic_load(&server->locked)), server->io_flusher,
+				       (const char *const *)warnings, server->options->page_cache };
+	text = ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);
+	g_strfreev(warnings);
+	return text;
 }
 
-size_t control_size(const struct server *server, uint64_t ino)
+/* Status context. */
+static void run_open(struct job *base)
 {
-	char *text = content(server, ino);
-	size_t len = strlen(text);
+	struct opening *opening = container_of(base, struct opening, job.job);
+	struct server *server = opening->job.server;
+	struct handle *handle = g_new0(struct handle, 1);
 
-	g_free(text);
-	return len;
+	pthread_mutex_init(&handle->lock, NULL);
+	handle->text = content(server, opening->ino);
+	opening->fi.fh = (uintptr_t)handle;
+	opening->fi.direct_io = 1;	/* read to the end of what is there, whatever its size was said to be */
+	atomic_fetch_add(&server->nr_handles, 1);
+	if (fuse_reply_open(opening->job.req, &opening->fi) == -ENOENT) {	/* interrupted: there will be no release */
+		control_release(&opening->fi);
+		atomic_fetch_sub(&server->nr_handles, 1);
+	}
+	g_free(opening);
 }
 
 void control_open(struct server *server, fuse_req_t req, uint64_t ino, struct fuse_file_info *fi)
 {
-	struct handle *handle = g_new0(struct handle, 1);
+	struct opening *opening = g_new0(struct opening, 1);
 
-	pthread_mutex_init(&handle->lock, NULL);
-	handle->text = content(server, ino);
-	fi->fh = (uintptr_t)handle;
-	fi->direct_io = 1;	/* read to the end of what is there, whatever its size was said to be */
-	atomic_fetch_add(&server->nr_handles, 1);
-	if (fuse_reply_open(req, fi) == -ENOENT) {	/* interrupted: there will be no release */
-		control_release(fi);
-		atomic_fetch_sub(&server->nr_handles, 1);
-	}
+	opening->job = (struct server_job){ .job.run = run_open, .server = server, .req = req };
+	opening->ino = ino;
+	opening->fi = *fi;
+	worker_push(&server->statuses, &opening->job.job);
 }
 
 void control_release(struct fuse_file_info *fi)

@@ -2,13 +2,14 @@
 /* See loop.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/bits.h"
 #include "base/log.h"
 #include "loop.h"
 
@@ -23,7 +24,9 @@ struct loop {
 	struct pool pool;
 	struct slot *received;		/* of the request that is being handled; NULL when its handler has taken it */
 	unsigned in_flight;
-	int epoll_fd;
+	unsigned burst;			/* how many requests are received before a turn, 1 to TURN_REQUESTS */
+	int epoll_fd;			/* FUSE, the engine, the stop */
+	int engine_epoll_fd;		/* the engine and the stop */
 	int error;			/* of the start */
 	bool opened;			/* the start has ended, well or with error; protected by loops->lock */
 };
@@ -123,41 +126,82 @@ static enum received receive_one(struct loop *loop)
 	return RECEIVED_END;
 }
 
+/*
+ * As many as came together the last time, then a turn, then the rest: a request that comes alone is on its way to the
+ * store before we ask whether there is another, and of those that come together none waits for more than one turn.
+ */
 static enum received receive(struct loop *loop, int *did)
 {
 	enum received received = RECEIVED_SOME;
+	unsigned nr = 0;
 
-	for (unsigned n = 0; n < TURN_REQUESTS && received == RECEIVED_SOME; n++) {
+	while (nr < loop->burst && received == RECEIVED_SOME) {
 		received = receive_one(loop);
-		*did += received == RECEIVED_SOME;
+		nr += received == RECEIVED_SOME;
 	}
+	if (received == RECEIVED_ALL)
+		loop->burst = MAX(nr, 1u);
+	else if (received == RECEIVED_SOME)
+		loop->burst = MIN(loop->burst * 2, TURN_REQUESTS);
+	*did += (int)nr;
 	return received;
 }
 
-/* Without a slot the FUSE descriptor is of no use now: answers free slots, and they come from the engine. */
-static void wait_for_engine(struct loop *loop, bool or_stop)
+/*
+ * Nothing to do: wait, and say whether there may be requests to receive.  Without a slot the FUSE descriptor is of no
+ * use now: answers free slots, and they come from the engine.
+ */
+static bool wait_for_work(struct loop *loop, bool for_requests)
 {
-	struct pollfd fds[] = {
-		{ .fd = cwt_loop_fd(loop->cwt_loop), .events = POLLIN },
-		{ .fd = loop->server->stop_fd, .events = POLLIN },
-	};
+	struct epoll_event events[3];
+	int nr = epoll_wait(for_requests ? loop->epoll_fd : loop->engine_epoll_fd, events, ARRAY_SIZE(events), -1);
 
-	poll(fds, or_stop ? 2 : 1, -1);
+	for (int i = 0; i < nr; i++)
+		if (events[i].data.fd != cwt_loop_fd(loop->cwt_loop))
+			return true;
+	return nr < 0;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Busy polling: is it too early to wait?  *idle_since_us is 0 while there is work. */
+static bool keep_polling(const struct loop *loop, uint64_t *idle_since_us)
+{
+	uint32_t poll_us = loop->server->options->busy_poll_us;
+
+	if (!poll_us)
+		return false;
+	if (!*idle_since_us)
+		*idle_since_us = now_us();
+	return now_us() - *idle_since_us < poll_us;
+}
+
+/*
+ * What the descriptors and the client are asked is what costs, so each is asked only when it may have something: FUSE
+ * not after it said that it has nothing, until a wait or an answer (the client may go on at once) - but one client that
+ * waits for its only request goes on when we sleep, and is met by the wait.
+ */
 static void serve(struct loop *loop)
 {
-	struct epoll_event event;
-	bool receiving = true;
+	bool receiving = true, dry = false;
+	uint64_t idle_since_us = 0;
 
 	while (receiving || loop->in_flight) {
 		/* Seen before receiving: what the kernel had queued until the stop is still received, once. */
 		bool last = atomic_load_explicit(&loop->server->stopping, memory_order_relaxed);
 		enum received received = RECEIVED_ALL;
+		unsigned in_flight;
 		int did = 0;
 
-		if (receiving)
+		if (receiving && (!dry || last))
 			received = receive(loop, &did);
+		dry = received == RECEIVED_ALL;
 		if (received == RECEIVED_END) {
 			/* libfuse need not complain of answers that come late */
 			fuse_session_exit(loop->server->session);
@@ -165,13 +209,15 @@ static void serve(struct loop *loop)
 		}
 		if (received == RECEIVED_END || last)
 			receiving = false;
+		in_flight = loop->in_flight;
 		did += cwt_loop_turn(loop->cwt_loop);
+		if (loop->in_flight && loop->in_flight < in_flight)
+			dry = false;
+		if (did)
+			idle_since_us = 0;
 		if (did || !(receiving || loop->in_flight))
 			continue;
-		if (!receiving || received == RECEIVED_NO_SLOT)
-			wait_for_engine(loop, receiving);
-		else
-			epoll_wait(loop->epoll_fd, &event, 1, -1);
+		dry = keep_polling(loop, &idle_since_us) ? false : !wait_for_work(loop, receiving && received != RECEIVED_NO_SLOT);
 	}
 }
 
@@ -185,20 +231,37 @@ static int watch(int epoll_fd, int fd, uint32_t flags)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+static int watch_engine(struct loop *loop, int *epoll_fd)
+{
+	int err;
+
+	*epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (*epoll_fd < 0)
+		return -errno;
+	err = watch(*epoll_fd, cwt_loop_fd(loop->cwt_loop), EPOLLET);
+	if (!err)
+		err = watch(*epoll_fd, loop->server->stop_fd, 0);
+	if (err)
+		close(*epoll_fd);
+	return err;
+}
+
 static int loop_open(struct loop *loop)
 {
 	int err = cwt_loop_open(loop->server->cwt, &loop->cwt_loop);
 
 	if (err)
 		return err;
-	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	err = loop->epoll_fd < 0 ? -errno : watch(loop->epoll_fd, cwt_loop_fd(loop->cwt_loop), 0);
-	if (!err)
-		err = watch(loop->epoll_fd, loop->server->stop_fd, 0);
+	loop->burst = 1;
+	cwt_loop_fd_edge_triggered(loop->cwt_loop);
+	err = watch_engine(loop, &loop->epoll_fd);
+	if (!err) {
+		err = watch_engine(loop, &loop->engine_epoll_fd);
+		if (err)
+			close(loop->epoll_fd);
+	}
 	if (err)
 		cwt_loop_close(loop->cwt_loop);
-	if (err && loop->epoll_fd >= 0)
-		close(loop->epoll_fd);
 	return err;
 }
 
@@ -238,6 +301,7 @@ static void *loop_main(void *arg)
 	if (!err) {
 		cwt_loop_close(loop->cwt_loop);
 		close(loop->epoll_fd);
+		close(loop->engine_epoll_fd);
 	}
 	return NULL;
 }

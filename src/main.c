@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -25,6 +23,7 @@
 #include "base/log.h"
 #include "daemon.h"
 #include "loop.h"
+#include "memory.h"
 #include "mount_table.h"
 #include "mountpoint.h"
 #include "paths.h"
@@ -32,14 +31,11 @@
 #include "server.h"
 #include "session.h"
 
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
-
 #define EXIT_USAGE 2
 #define WAIT_STOPPING_MS 60000		/* for an owner that says it is about to end */
 #define GRACE_MS 2000			/* for one that was just unmounted and could not say so yet */
 #define GRACE_STEP_US 50000
+#define LOOK_DELAY_MS 1000		/* a change of mounts seldom comes alone */
 #define THREAD_STACK_BYTES (1u << 20)	/* what mlockall() pins for each thread */
 
 struct program {
@@ -51,6 +47,8 @@ struct program {
 	int report;			/* to the parent; -1 in the foreground */
 	bool dead_mount;		/* lies on the mountpoint */
 	dev_t mount_dev;		/* of our mount; 0: not known */
+	int mounts_fd;			/* the table of mounts; -1: not watched */
+	uint64_t look_ms;		/* when to look what its change means; 0: it has not changed */
 };
 
 /*
@@ -134,11 +132,6 @@ static void prepare_threads(void)
 	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
 	pthread_setattr_default_np(&attr);
 	pthread_attr_destroy(&attr);
-	/* We may be what the kernel needs in order to free memory: do not wait for ourselves. */
-	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
-		log_debug("PR_SET_IO_FLUSHER: %s: swap or a file system on the image may wait for itself when memory "
-			  "is short",
-			  strerror(errno));
 }
 
 static void block_signals(struct program *p)
@@ -157,15 +150,6 @@ static void block_signals(struct program *p)
 	p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Last of all: what is there now stays.  Never MCL_FUTURE: a later thread could not start. */
-static void lock_memory(void)
-{
-	if (mlockall(MCL_CURRENT))
-		log_line(geteuid() ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-			 "mlockall: %s: the buffers may be swapped out (raise the limit of locked memory)",
-			 strerror(errno));
-}
-
 static int write_pidfile(const char *path, struct cwt_error *err)
 {
 	char *text = g_strdup_printf("%ld\n", (long)getpid());
@@ -182,12 +166,32 @@ static int write_pidfile(const char *path, struct cwt_error *err)
 
 enum event { EVENT_READY, EVENT_ENDED, EVENT_SIGNAL };
 
+/*
+ * Somebody may have put to use a loop device over the image.  The warnings are logged by the look.  Returns the
+ * milliseconds that poll() may wait.
+ */
+static int watch_mounts(struct program *p, struct pollfd *mounts)
+{
+	uint64_t now = now_ms();
+
+	if (mounts->revents && !p->look_ms)
+		p->look_ms = now + LOOK_DELAY_MS;
+	mounts->revents = 0;
+	if (p->look_ms && p->look_ms <= now) {
+		p->look_ms = 0;
+		g_strfreev(warnings_look(p->server.warnings));
+	}
+	mounts->fd = p->look_ms ? -1 : p->mounts_fd;
+	return p->look_ms ? (int)(p->look_ms - now) : -1;
+}
+
 /* ready: wait for EVENT_READY too. */
 static enum event wait_for_event(struct program *p, bool ready)
 {
 	struct pollfd fds[] = {
 		{ .fd = p->signal_fd, .events = POLLIN },
 		{ .fd = p->server.event_fd, .events = POLLIN },
+		{ .fd = p->mounts_fd, .events = POLLPRI },
 	};
 	struct signalfd_siginfo info;
 	uint64_t count;
@@ -203,7 +207,7 @@ static enum event wait_for_event(struct program *p, bool ready)
 			log_info("%s: stopping", strsignal((int)info.ssi_signo));
 			return EVENT_SIGNAL;
 		}
-		poll(fds, 2, -1);
+		poll(fds, 3, watch_mounts(p, &fds[2]));
 		n = read(p->server.event_fd, &count, sizeof(count));
 	}
 }
@@ -219,8 +223,11 @@ static int mount_and_serve(struct program *p, struct cwt_error *err)
 	if (wait_for_event(p, true) != EVENT_READY)
 		return error_set(err, -EINTR, "%s: the mount ended before it was ready (start again)",
 				 p->paths.mountpoint);
-	if (!stat(p->paths.mountpoint, &st))
+	if (!stat(p->paths.mountpoint, &st)) {
 		p->mount_dev = st.st_dev;
+		warnings_mounted(p->server.warnings, st.st_dev);
+		p->mounts_fd = open(MOUNT_TABLE, O_RDONLY | O_CLOEXEC);
+	}
 	return write_pidfile(p->paths.pidfile, err);
 }
 
@@ -311,6 +318,8 @@ static int close_all(struct program *p)
 	if (p->server.cwt)
 		ret = cwt_close(p->server.cwt);
 	session_close(&p->server);
+	if (p->mounts_fd >= 0)
+		close(p->mounts_fd);
 	return ret;
 }
 
@@ -321,13 +330,20 @@ static int serve(struct program *p)
 	struct cwt_error err = { "" };
 	enum event event;
 	unsigned nr_loops;
+	bool io_flusher;
 	int ret;
 
 	block_signals(p);
 	prepare_threads();
+	io_flusher = memory_be_io_flusher();
 	ret = server_open(&p->server, o, &err);
+	p->server.io_flusher = io_flusher;
 	if (!ret)
 		ret = open_engine(p, &err);
+	if (!ret)
+		memory_pin(p->paths.metadata);
+	if (!ret)
+		p->server.warnings = warnings_new(p->paths.origin, p->paths.cache, p->paths.metadata);
 	if (!ret && p->dead_mount)
 		ret = detach_dead_mount(p, &err);
 	if (!ret) {
@@ -344,7 +360,7 @@ static int serve(struct program *p)
 		return EXIT_FAILURE;
 	}
 	log_info("%s is mounted on %s: %s", p->paths.origin, p->paths.mountpoint, cwt_start_reason(p->server.cwt));
-	lock_memory();
+	atomic_store(&p->server.locked, memory_lock());
 	daemon_ready(p->report);
 
 	event = wait_for_event(p, false);
@@ -390,7 +406,7 @@ static int prepare(struct program *p, int argc, char **argv, struct cwt_error *e
 
 int main(int argc, char **argv)
 {
-	static struct program program = { .report = -1 };
+	static struct program program = { .report = -1, .mounts_fd = -1 };
 	struct cwt_error err = { "" };
 	int status;
 

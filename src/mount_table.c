@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See mount_table.h. */
-#include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +27,11 @@ bool mount_entry_parse(char *line, struct mount_entry *entry)
 {
 	char *rest = line, *word = NULL;
 
-	for (unsigned n = 0; n < 5; n++)
+	for (unsigned n = 0; n < 5; n++) {
 		word = strsep(&rest, " ");
+		if (n == 2)
+			entry->device = word;
+	}
 	if (!rest || !word)
 		return false;
 	entry->mountpoint = word;
@@ -46,9 +48,9 @@ bool mount_entry_parse(char *line, struct mount_entry *entry)
 }
 
 /* Call see() for every mount until it returns true. */
-static void each_mount(bool (*see)(void *ctx, const struct mount_entry *entry), void *ctx)
+static void each_mount(const char *file, bool (*see)(void *ctx, const struct mount_entry *entry), void *ctx)
 {
-	FILE *table = fopen("/proc/self/mountinfo", "re");
+	FILE *table = fopen(file, "re");
 	struct mount_entry entry;
 	char *line = NULL;
 	size_t size = 0;
@@ -80,7 +82,7 @@ char *mount_type_at(const char *path)
 {
 	struct type_at at = { path, NULL };
 
-	each_mount(see_type_at, &at);
+	each_mount(MOUNT_TABLE, see_type_at, &at);
 	return at.type;
 }
 
@@ -98,6 +100,58 @@ bool mount_is_visible(const char *type, const char *source)
 {
 	struct visible visible = { type, source, false };
 
-	each_mount(see_visible, &visible);
+	each_mount(MOUNT_TABLE, see_visible, &visible);
 	return visible.found;
+}
+
+static void free_entry(gpointer data)
+{
+	struct mount_entry *entry = data;
+
+	g_free(entry->device);
+	g_free(entry->mountpoint);
+	g_free(entry->type);
+	g_free(entry->source);
+	g_free(entry);
+}
+
+static bool see_all(void *ctx, const struct mount_entry *entry)
+{
+	struct mount_entry *copy = g_new(struct mount_entry, 1);
+
+	*copy = (struct mount_entry){ g_strdup(entry->device), g_strdup(entry->mountpoint), g_strdup(entry->type),
+				      g_strdup(entry->source) };
+	g_ptr_array_add(ctx, copy);
+	return false;
+}
+
+GPtrArray *mounts_read(const char *file)
+{
+	GPtrArray *mounts = g_ptr_array_new_with_free_func(free_entry);
+
+	each_mount(file, see_all, mounts);
+	return mounts;
+}
+
+static bool lies_in(const char *path, const char *mountpoint)
+{
+	size_t len = strlen(mountpoint);
+
+	if (!strcmp(mountpoint, "/"))
+		return *path == '/';
+	return !strncmp(path, mountpoint, len) && (path[len] == '/' || !path[len]);
+}
+
+const struct mount_entry *mounts_find(const GPtrArray *mounts, const char *path)
+{
+	const struct mount_entry *found = NULL;
+
+	for (guint i = 0; i < mounts->len; i++) {
+		const struct mount_entry *entry = g_ptr_array_index(mounts, i);
+
+		if (lies_in(path, entry->mountpoint) &&
+		    (!found || strlen(entry->mountpoint) >= strlen(found->mountpoint)))
+			found = entry;
+	}
+	return found;
 }

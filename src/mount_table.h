@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The kernel's table of mounts, /proc/self/mountinfo.  mount_entry_parse() is pure. */
+/* The kernel's table of mounts, /proc/self/mountinfo.  To read it asks no file system anything. */
 #ifndef CWT_SRC_MOUNT_TABLE_H
 #define CWT_SRC_MOUNT_TABLE_H
 
+#include <glib.h>
 #include <stdbool.h>
 
-struct mount_entry { char *mountpoint, *type, *source; };
+#define MOUNT_TABLE "/proc/self/mountinfo"
 
-/* Take line apart, in place, without the kernel's \ooo escapes: entry points into it.  false: not such a line. */
+struct mount_entry {
+	char *device;		/* "MAJOR:MINOR", the st_dev of its files (but on btrfs, which has one for each subvolume) */
+	char *mountpoint, *type, *source;
+};
+
+/* Take line apart, in place, without the kernel's \ooo escapes: entry points into it.  false: no such line.  Pure. */
 bool mount_entry_parse(char *line, struct mount_entry *entry);
 
 /* The type of what is mounted (topmost) on the absolute path; NULL: nothing.  Free with g_free(). */
@@ -15,5 +21,14 @@ char *mount_type_at(const char *path);
 
 /* Is there a mount of this type and source anywhere that this process can see? */
 bool mount_is_visible(const char *type, const char *source);
+
+/* A copy of the table in this file; empty if it cannot be read.  Free with g_ptr_array_unref(). */
+GPtrArray *mounts_read(const char *file);
+
+/*
+ * The mount in which the absolute path, without links, lies: the one with the longest mountpoint, and of several there
+ * the last, which lies on top.  Belongs to mounts; NULL: none.
+ */
+const struct mount_entry *mounts_find(const GPtrArray *mounts, const char *path);
 
 #endif

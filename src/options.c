@@ -15,7 +15,7 @@
 /* What GLib fills in: text as it was given.  G_OPTION_ARG_FILENAME throughout, since any bytes may come. */
 struct raw {
 	char *cache, *metadata, *cache_size, *block_size, *mode, *policy, *warm_after, *commit_interval, *name, *loops,
-	     *pidfile;
+	     *busy_poll, *pidfile;
 	char **faults, **lists, **rest;
 	gboolean read_only, trust_origin, reset, foreground, debug, version, help;
 };
@@ -48,6 +48,8 @@ static GOptionContext *context_new(struct raw *raw)
 		{ "reset", 0, 0, G_OPTION_ARG_NONE, &raw->reset, "drop the cached contents and start cold", NULL },
 		{ "loops", 0, 0, G_OPTION_ARG_FILENAME, &raw->loops,
 		  "threads that serve requests, 1 to 16; default 1 or 2 by the stores", "N" },
+		{ "busy-poll", 0, 0, G_OPTION_ARG_FILENAME, &raw->busy_poll,
+		  "look for work so long before sleeping, 0 to 1000; default 0", "MICROSECONDS" },
 		{ "fault", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->faults,
 		  "make a store fail, for tests (repeatable), see cachewtfs(1)", "STORE:SPEC" },
 		{ "foreground", 'f', 0, G_OPTION_ARG_NONE, &raw->foreground,
@@ -76,7 +78,8 @@ static GOptionContext *context_new(struct raw *raw)
 static void raw_free(struct raw *raw)
 {
 	char *const texts[] = { raw->cache, raw->metadata, raw->cache_size, raw->block_size, raw->mode, raw->policy,
-				raw->warm_after, raw->commit_interval, raw->name, raw->loops, raw->pidfile };
+				raw->warm_after, raw->commit_interval, raw->name, raw->loops,
+				raw->busy_poll, raw->pidfile };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
 		g_free(texts[i]);
@@ -237,6 +240,12 @@ static int parse_numbers(const struct raw *raw, struct options *o, struct cwt_er
 				     o->commit_interval_ms < 100 || o->commit_interval_ms > 3600000))
 		return error_set(err, -EINVAL, "--commit-interval %s: not seconds from 0.1 to 3600 (the default is 5)",
 				 raw->commit_interval);
+	if (raw->busy_poll) {
+		if (number_parse(raw->busy_poll, 10, BUSY_POLL_US_MAX, &n))
+			return error_set(err, -EINVAL, "--busy-poll %s: not microseconds from 0 to %u (the default is 0: "
+					 "none)", raw->busy_poll, BUSY_POLL_US_MAX);
+		o->busy_poll_us = (uint32_t)n;
+	}
 	if (!raw->loops)
 		return 0;
 	if (number_parse(raw->loops, 10, CWT_LOOPS_MAX, &n) || !n)

@@ -14,6 +14,8 @@
 
 #define CONTROL_FOLDER ".cachewtfs"	/* in the mount, beside the image; so the image cannot be called this */
 
+#define BUSY_POLL_US_MAX 1000u
+
 enum options_action { OPTIONS_MOUNT, OPTIONS_HELP, OPTIONS_VERSION };
 
 struct options {
@@ -29,6 +31,7 @@ struct options {
 	uint32_t block_size_bytes;	/* 0: not given */
 	uint32_t commit_interval_ms;	/* 0: not given */
 	unsigned loops;			/* 0: not given */
+	uint32_t busy_poll_us;		/* 0: wait at once */
 	enum cwt_mode mode;
 	bool read_only, warm_after_power, trust_origin, reset, foreground, debug;
 	bool page_cache;		/* -o page_cache=on: cached handles */

@@ -8,11 +8,12 @@
 #include "base/bits.h"
 #include "server.h"
 
-#define NR_WORKERS 3u
+#define NR_WORKERS 4u
 
 static struct worker *worker_of(struct server *server, unsigned n)
 {
-	struct worker *const workers[NR_WORKERS] = { &server->queries, &server->messages, &server->invalidations };
+	struct worker *const workers[NR_WORKERS] = { &server->queries, &server->messages, &server->statuses,
+						     &server->invalidations };
 
 	return workers[n];
 }
@@ -55,6 +56,8 @@ void server_close(struct server *server)
 	if (server->event_fd >= 0)
 		close(server->event_fd);
 	server->stop_fd = server->event_fd = -1;
+	warnings_free(server->warnings);
+	server->warnings = NULL;
 }
 
 static void set_event(int fd)

@@ -4,8 +4,8 @@
  * atomics.
  *
  * Threads: main waits for signals and events; the loops serve requests; `queries` asks the origin's file system for
- * attributes and holes, `messages` gives messages to the engine, `invalidations` has the kernel drop pages (only with
- * -o page_cache=on).  These may block, so a loop only hands work to them.
+ * attributes and holes, `messages` gives messages to the engine, `statuses` makes the status, `invalidations` has the
+ * kernel drop pages (only with -o page_cache=on).  These may block, so a loop only hands work to them.
  */
 #ifndef CWT_SRC_SERVER_H
 #define CWT_SRC_SERVER_H
@@ -17,7 +17,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "memory.h"
 #include "options.h"
+#include "warnings.h"
 #include "worker.h"
 
 struct server {
@@ -28,14 +30,17 @@ struct server {
 	uint32_t block_size_bytes;
 	uint32_t uid, gid;		/* of the mounting user: the folders and control files are his */
 	struct timespec start_time;
+	bool io_flusher;		/* the threads are */
+	struct warnings *warnings;
 
 	int stop_fd;			/* eventfd: readable when stopping has become true, to wake the loops */
 	int event_fd;			/* eventfd: readable when ready or ended has become true */
 	atomic_bool stopping;		/* the loops are to end */
 	atomic_bool ready;		/* the kernel has been answered: the mount works */
 	atomic_bool ended;		/* the kernel has let go of the mount */
+	atomic_int locked;		/* enum memory_locked; becomes known after ready */
 	atomic_uint nr_handles;		/* open files, of the image and of control files */
-	struct worker queries, messages, invalidations;
+	struct worker queries, messages, statuses, invalidations;
 	unsigned nr_workers;		/* that were started, in this order */
 };
 

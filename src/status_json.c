@@ -58,6 +58,22 @@ static void add_field(JsonBuilder *builder, const char *name, enum field_kind ki
 								: as_int64(*(const uint64_t *)value));
 }
 
+static void add_mount(JsonBuilder *builder, const struct mount_status *mount)
+{
+	add_text(builder, "locked_memory", mount->locked_memory);
+	add_field(builder, "io_flusher", BOOLEAN, &mount->io_flusher);
+	json_builder_set_member_name(builder, "warnings");
+	json_builder_begin_array(builder);
+	for (const char *const *warning = mount->warnings; *warning; warning++) {
+		char *valid = g_utf8_make_valid(*warning, -1);
+
+		json_builder_add_string_value(builder, valid);
+		g_free(valid);
+	}
+	json_builder_end_array(builder);
+	add_field(builder, "page_cache", BOOLEAN, &mount->page_cache);
+}
+
 char *status_json(const struct cwt_status *status, const struct mount_status *mount)
 {
 	JsonBuilder *builder = json_builder_new();
@@ -70,7 +86,7 @@ char *status_json(const struct cwt_status *status, const struct mount_status *mo
 	add_text(builder, "mode", status_mode_name(status->mode));
 	add_text(builder, "warm_after", status_warm_after(status));
 	add_text(builder, "bypass", status_bypass_name(status->bypass));
-	add_field(builder, "page_cache", BOOLEAN, &mount->page_cache);
+	add_mount(builder, mount);
 	json_builder_end_object(builder);
 	root = json_builder_get_root(builder);
 	text = json_to_string(root, TRUE);

@@ -140,6 +140,15 @@ static void add_numbers(GString *out, const struct cwt_status *s)
 	add_text(out, "books balance", s->books_balance ? "yes" : "no");
 }
 
+static void add_mount(GString *out, const struct mount_status *mount)
+{
+	add_text(out, "locked memory", mount->locked_memory);
+	add_text(out, "io flusher", mount->io_flusher ? "yes" : "no");
+	add_text(out, "page cache", mount->page_cache ? "on" : "off");
+	for (const char *const *warning = mount->warnings; *warning; warning++)
+		add_text(out, "warning", *warning);
+}
+
 char *status_text(const struct cwt_status *status, const struct mount_status *mount)
 {
 	GString *out = g_string_new(NULL);
@@ -147,6 +156,6 @@ char *status_text(const struct cwt_status *status, const struct mount_status *mo
 	add_dm_line(out, status);
 	add_setup(out, status);
 	add_numbers(out, status);
-	add_text(out, "page cache", mount->page_cache ? "on" : "off");
+	add_mount(out, mount);
 	return g_string_free(out, FALSE);
 }

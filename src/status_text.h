@@ -6,16 +6,19 @@
  * nothing is ever dirty); then lines "label: value".  Control characters and backslashes in paths are written \ooo, so
  * that a line is a line.
  *
- * JSON: one object; its members have the names of struct cwt_status.  Text that is not UTF-8 has U+FFFD for the wrong
- * bytes.
+ * JSON: one object; its members have the names of struct cwt_status and struct mount_status.  Text that is not UTF-8
+ * has U+FFFD for the wrong bytes.
  */
 #ifndef CWT_SRC_STATUS_TEXT_H
 #define CWT_SRC_STATUS_TEXT_H
 
 #include "cachewt.h"
 
-/* What is the mount's and not the engine's. */
+/* What the engine does not know of. */
 struct mount_status {
+	const char *locked_memory;	/* memory_locked_name() */
+	bool io_flusher;
+	const char *const *warnings;	/* NULL-ended */
 	bool page_cache;		/* handles are cached */
 };
 

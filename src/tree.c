@@ -30,7 +30,6 @@ static void control_attr(const struct server *server, uint64_t ino, struct stat 
 	st->st_nlink = 1;
 	st->st_uid = server->uid;
 	st->st_gid = server->gid;
-	st->st_size = (off_t)control_size(server, ino);
 	clock_gettime(CLOCK_REALTIME, &st->st_mtim);
 	st->st_atim = st->st_ctim = st->st_mtim;
 }

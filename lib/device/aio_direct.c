@@ -5,7 +5,8 @@
  * beside it.
  *
  *	list			holds			leaves it when
- *	queued			device_io		kick or reap finds a free slot
+ *	queued			device_io		kick or reap finds a free slot, which takes a run of them
+ *	singles			device_io		as queued, and before it, but each for itself: its run failed
  *	memory_queued		device_io		kick: it is moved there and then, tmpfs does not sleep
  *	starved			slot			another slot gives its bounce buffer back
  *	ready			slot			io_submit took it
@@ -36,8 +37,8 @@ struct aio_ring {
 
 struct aio_slot {
 	struct list node;
-	struct device_io *io;
 	struct aio_source *source;
+	struct aio_run run;		/* what it is doing; of several, t is not used */
 	struct aio_transfer t;
 	struct iocb iocb;
 	struct aio_job job;
@@ -52,7 +53,7 @@ struct aio_source {
 	bool asked_for_ctx;
 	struct aio_ring *ring;		/* NULL: io_getevents */
 
-	struct list queued, memory_queued;
+	struct list queued, singles, memory_queued;
 	struct list free_slots, starved, ready;
 	struct aio_slot *slots;
 	struct iocb **iocbs;		/* nr_slots: the argument of io_submit */
@@ -98,17 +99,35 @@ static void slot_to_pool(struct aio_slot *slot, uint64_t offset_bytes, void *buf
 	aio_pool_submit(slot->t.a->pool, &slot->job);
 }
 
-static void slot_to_kernel(struct aio_slot *slot)
+static void slot_prepare(struct aio_slot *slot, enum device_op op, int fd, struct iovec *iov, unsigned nr,
+			 uint64_t offset_bytes)
 {
-	struct aio_sub *sub = &slot->t.sub;
-
-	if (sub->op == DEVICE_READ)
-		io_prep_pread(&slot->iocb, sub->fd, sub->buf, sub->len_bytes, (long long)sub->offset_bytes);
+	if (nr > 1 && op == DEVICE_READ)
+		io_prep_preadv(&slot->iocb, fd, iov, (int)nr, (long long)offset_bytes);
+	else if (nr > 1)
+		io_prep_pwritev(&slot->iocb, fd, iov, (int)nr, (long long)offset_bytes);
+	else if (op == DEVICE_READ)
+		io_prep_pread(&slot->iocb, fd, iov->iov_base, iov->iov_len, (long long)offset_bytes);
 	else
-		io_prep_pwrite(&slot->iocb, sub->fd, sub->buf, sub->len_bytes, (long long)sub->offset_bytes);
+		io_prep_pwrite(&slot->iocb, fd, iov->iov_base, iov->iov_len, (long long)offset_bytes);
 	slot->iocb.data = slot;
 	io_set_eventfd(&slot->iocb, device_queue_fd(slot->source->q));
 	list_add_tail(&slot->source->ready, &slot->node);
+}
+
+static void slot_to_kernel(struct aio_slot *slot)
+{
+	struct aio_sub *sub = &slot->t.sub;
+	struct iovec iov = { sub->buf, sub->len_bytes };
+
+	slot_prepare(slot, sub->op, sub->fd, &iov, 1, sub->offset_bytes);
+}
+
+static void slot_run_to_kernel(struct aio_slot *slot)
+{
+	const struct device_io *first = aio_run_first(&slot->run);
+
+	slot_prepare(slot, first->op, aio_device_of(first->dev)->fd, slot->run.iov, slot->run.nr_iov, first->offset_bytes);
 }
 
 static void slot_advance(struct aio_slot *slot);
@@ -131,9 +150,13 @@ static void slot_give_bounce_back(struct aio_slot *slot)
 static void slot_finish(struct aio_slot *slot, int error)
 {
 	struct aio_source *s = slot->source;
+	struct list *node;
 
 	slot_give_bounce_back(slot);
-	device_io_done_later(s->q, slot->io, error);
+	if (error && slot->run.nr_ios > 1)
+		list_splice_tail(&s->singles, &slot->run.ios);
+	while ((node = list_pop(&slot->run.ios)))
+		device_io_done_later(s->q, list_entry(node, struct device_io, node), error);
 	list_add_tail(&s->free_slots, &slot->node);
 }
 
@@ -161,54 +184,80 @@ static void slot_advance(struct aio_slot *slot)
 
 static void slot_did(struct aio_slot *slot, ssize_t result)
 {
-	int error = aio_transfer_did(&slot->t, result);
+	int error;
 
+	if (slot->run.nr_ios > 1) {
+		slot_finish(slot, result >= 0 && (size_t)result == slot->run.len_bytes ? 0 : -EIO);
+		return;
+	}
+	error = aio_transfer_did(&slot->t, result);
 	if (error)
 		slot_finish(slot, error);
 	else
 		slot_advance(slot);
 }
 
-static void slot_start(struct aio_slot *slot, struct device_io *io)
+/* Returns how many transfers it took from queue. */
+static unsigned slot_start(struct aio_slot *slot, struct list *queue)
 {
+	struct device_io *io = list_entry(queue->next, struct device_io, node);
 	struct aio_device *a = aio_device_of(io->dev);
 	int error;
 
-	slot->io = io;
-	aio_transfer_init(&slot->t, a, io->op, io->offset_bytes, io->buf, io->len_bytes);
 	slot->whole_job = a->path == AIO_PATH_POOL || !slot->source->have_ctx;
+	aio_run_take(&slot->run, queue, queue == &slot->source->singles || slot->whole_job);
+	aio_transfer_init(&slot->t, a, io->op, io->offset_bytes, io->buf, io->len_bytes);
 	if (slot->whole_job) {
 		slot_to_pool(slot, io->offset_bytes, io->buf, io->len_bytes);
-		return;
+		return 1;
 	}
 	error = io->op == DEVICE_WRITE ? aio_check_size(a) : 0;
 	if (error)
 		slot_finish(slot, error);
+	else if (slot->run.nr_ios > 1)
+		slot_run_to_kernel(slot);
 	else
 		slot_advance(slot);
+	return slot->run.nr_ios;
 }
 
 /*
  * ------------------------------------------------------------------ kick
  */
+static int dispatch_queue(struct aio_source *s, struct list *queue)
+{
+	unsigned nr = 0;
+
+	while (!list_empty(queue) && !list_empty(&s->free_slots))
+		nr += slot_start(list_entry(list_pop(&s->free_slots), struct aio_slot, node), queue);
+	return (int)nr;
+}
+
+static void memory_do(struct aio_source *s, struct aio_run *run)
+{
+	bool whole = run->nr_ios > 1 && aio_run_do(run);
+	struct list *node;
+
+	while ((node = list_pop(&run->ios))) {
+		struct device_io *io = list_entry(node, struct device_io, node);
+		int error = 0;
+
+		if (!whole)
+			error = aio_transfer_run(aio_device_of(io->dev), io->op, io->offset_bytes, io->buf, io->len_bytes);
+		device_io_done_later(s->q, io, error);
+	}
+}
+
 static int source_dispatch(struct aio_source *s)
 {
-	struct list *node;
-	int nr = 0;
+	int nr = dispatch_queue(s, &s->singles) + dispatch_queue(s, &s->queued);
 
-	while (!list_empty(&s->queued) && (node = list_pop(&s->free_slots))) {
-		struct aio_slot *slot = list_entry(node, struct aio_slot, node);
+	while (!list_empty(&s->memory_queued)) {
+		struct aio_run run;
 
-		slot_start(slot, list_entry(list_pop(&s->queued), struct device_io, node));
-		nr++;
-	}
-	while ((node = list_pop(&s->memory_queued))) {
-		struct device_io *io = list_entry(node, struct device_io, node);
-
-		int error = aio_transfer_run(aio_device_of(io->dev), io->op, io->offset_bytes, io->buf, io->len_bytes);
-
-		device_io_done_later(s->q, io, error);
-		nr++;
+		aio_run_take(&run, &s->memory_queued, false);
+		nr += (int)run.nr_ios;
+		memory_do(s, &run);
 	}
 	return nr;
 }
@@ -242,6 +291,7 @@ static void source_io_submit(struct aio_source *s)
 			return;
 		} else if (ret != -EINTR) {
 			slot_finish(list_entry(list_pop(&s->ready), struct aio_slot, node), ret);
+			dispatch_queue(s, &s->singles);		/* if it was a run: its members now, nobody else will */
 		}
 	}
 }
@@ -337,7 +387,7 @@ static int source_reap(struct device_queue_source *source)
 	else if (s->nr_in_kernel)
 		source_reap_getevents(s);
 	source_reap_returned(s);
-	if (!list_empty(&s->queued) && !list_empty(&s->free_slots))
+	if (!list_empty(&s->free_slots) && !(list_empty(&s->queued) && list_empty(&s->singles)))
 		source_dispatch(s);
 	if (!list_empty(&s->ready))
 		source_io_submit(s);
@@ -387,6 +437,7 @@ static int source_open(struct device_queue *q, struct aio_source **out)
 	s->q = q;
 	s->nr_slots = nr;
 	list_init(&s->queued);
+	list_init(&s->singles);
 	list_init(&s->memory_queued);
 	list_init(&s->free_slots);
 	list_init(&s->starved);
@@ -397,6 +448,7 @@ static int source_open(struct device_queue *q, struct aio_source **out)
 		s->slots[i].source = s;
 		list_init(&s->slots[i].job.node);
 		list_init(&s->slots[i].node);
+		list_init(&s->slots[i].run.ios);
 		list_add_tail(&s->free_slots, &s->slots[i].node);
 	}
 	device_queue_add_source(q, &s->source);

@@ -5,6 +5,7 @@
  *	aio_open.c	open, lock, allocate, choose the way to move bytes
  *	aio.c		the vtable: submit, synchronous calls, flush, zero, identity, close
  *	aio_edge.c	one transfer as a sequence of system transfers: pieces, read-modify-write, short results
+ *	aio_run.c	neighbours as one vectored system transfer
  *	aio_direct.c	the source in a queue: libaio, memory and the returns of the pool
  *	aio_pool.c	threads for what would block
  */
@@ -13,6 +14,7 @@
 
 #include <pthread.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "device/aio.h"
 
@@ -98,6 +100,33 @@ enum aio_want aio_transfer_next(struct aio_transfer *t);
 int aio_transfer_did(struct aio_transfer *t, ssize_t result);
 /* All of it, blocking, any path and any thread. */
 int aio_transfer_run(struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes);
+
+/*
+ * ------------------------------------------------------------------ aio_run.c
+ *
+ * A run: transfers that follow each other, in the queue as in the store, of one kind and each fit for one straight
+ * system transfer.  A large request over contiguous blocks goes down as one.  It ends whole or not at all: anything
+ * else, and its members are done again one by one, so each gets its own errno (they may: the range rule of device.h
+ * keeps others away from all of them).
+ */
+#define AIO_RUN_BYTES_MAX (1u << 20)	/* what FUSE sends at most, and about what block devices take */
+#define AIO_RUN_IOVS 16u
+
+struct aio_run {
+	struct list ios;		/* device_io.node, in ascending order */
+	unsigned nr_ios, nr_iov;
+	size_t len_bytes;
+	struct iovec iov[AIO_RUN_IOVS];
+};
+
+/* Take the first transfer off queue, which is not empty, and, if not alone, those that can be done together with it. */
+void aio_run_take(struct aio_run *run, struct list *queue, bool alone);
+static inline struct device_io *aio_run_first(const struct aio_run *run)
+{
+	return list_entry(run->ios.next, struct device_io, node);
+}
+/* Blocking: of a run of several.  False: it was not done whole. */
+bool aio_run_do(const struct aio_run *run);
 
 /*
  * ------------------------------------------------------------------ aio_direct.c

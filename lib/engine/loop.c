@@ -183,7 +183,7 @@ int cwt_loop_turn(struct cwt_loop *loop)
 {
 	int nr = 0;
 
-	if (loop->may_have_waited)
+	if (loop->may_have_waited && !loop->edge_triggered)
 		device_queue_drain_fd(loop->queue);
 	for (unsigned round = 0; round < LOOP_ROUNDS_MAX; round++) {
 		int did = device_queue_reap(loop->queue) + loop_take_inbox(loop);
@@ -238,6 +238,11 @@ void cwt_submit(struct cwt_loop *loop, struct cwt_request *request)
 int cwt_loop_fd(const struct cwt_loop *loop)
 {
 	return device_queue_fd(loop->queue);
+}
+
+void cwt_loop_fd_edge_triggered(struct cwt_loop *loop)
+{
+	loop->edge_triggered = true;
 }
 
 void cwt_loop_wake(struct cwt_loop *loop)
@@ -410,6 +415,7 @@ static bool loop_is_idle(struct cwt_loop *loop)
 void cwt_loop_close(struct cwt_loop *loop)
 {
 	cwt_assert(!loop->nr_requests);
+	loop->edge_triggered = false;	/* poll() here is not */
 	while (!loop_is_idle(loop)) {
 		struct pollfd pfd = { .fd = device_queue_fd(loop->queue), .events = POLLIN };
 

@@ -28,6 +28,7 @@ struct cwt_loop {
 	struct device_queue *queue;
 	bool writes_origin;		/* among what is to be submitted */
 	bool may_have_waited;		/* the last turn did nothing: the wake-up has to be taken back */
+	bool edge_triggered;		/* ... but not for this caller */
 
 	struct list incoming;		/* requests not cut up yet, oldest first */
 	struct list ready;		/* block requests granted, to be decided */

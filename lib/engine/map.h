@@ -56,9 +56,9 @@ cblock_t map_lookup(const struct map *map, oblock_t o);
 static inline bool cblock_is_none(cblock_t c) { return c.v == BLOCK_NONE; }
 static inline struct cblock_info *map_cb(struct map *map, cblock_t c) { return &map->cb[c.v]; }
 
-/* At start, before anything was taken: c holds o.  -EEXIST when c or o is mapped already. */
+/* At start, before anything was taken: c holds o, which no other does.  -EEXIST when c is mapped already. */
 int map_load(struct map *map, cblock_t c, oblock_t o);
-/* After the last map_load(): build the free list. */
+/* After the last map_load(), and only then look-ups: build hash and free list. */
 void map_loaded(struct map *map);
 
 cblock_t map_take_free(struct map *map);		/* F2.  BLOCK_NONE: there is none */

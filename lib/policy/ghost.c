@@ -58,6 +58,7 @@ void ghost_add(struct ghost *g, oblock_t o)
 	uint16_t print;
 	uint16_t *bucket = bucket_of(g, o, &print);
 
+	g->is_used = true;
 	memmove(bucket + 1, bucket, (g->nr_ways - 1) * sizeof(*bucket));
 	bucket[0] = print;
 }
@@ -66,7 +67,7 @@ void ghost_remove(struct ghost *g, oblock_t o)
 {
 	uint16_t print;
 	uint16_t *bucket = bucket_of(g, o, &print);
-	uint32_t i = find(g, bucket, print);
+	uint32_t i = g->is_used ? find(g, bucket, print) : g->nr_ways;
 
 	if (i == g->nr_ways)
 		return;

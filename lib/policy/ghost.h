@@ -24,6 +24,7 @@
 struct ghost {
 	uint16_t *prints;	/* nr_buckets rows of nr_ways, the newest first; 0: empty */
 	uint32_t nr_buckets, nr_ways;
+	bool is_used;		/* something was ever added: a start asks for nothing but removals, millions of them */
 	uint64_t seed;
 };
 

@@ -11,6 +11,7 @@ AM_TESTS_ENVIRONMENT = \
 MOUNT_TESTS = \
 	tests/mount/test-allow-other.sh \
 	tests/mount/test-block-device-origin.sh \
+	tests/mount/test-busy-poll.sh \
 	tests/mount/test-clean-unmount.sh \
 	tests/mount/test-daemon.sh \
 	tests/mount/test-damaged-metadata.sh \
@@ -24,6 +25,7 @@ MOUNT_TESTS = \
 	tests/mount/test-full-cache-disk.sh \
 	tests/mount/test-kill9.sh \
 	tests/mount/test-kill9-filesystem.sh \
+	tests/mount/test-memory-pressure.sh \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \
 	tests/mount/test-origin-changed.sh \
@@ -46,7 +48,7 @@ MOUNT_TESTS = \
 	tests/mount/test-xfs-on-loop.sh
 TESTS += $(MOUNT_TESTS)
 dist_check_SCRIPTS += $(MOUNT_TESTS)
-EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh
+EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/memory-group.sh
 
 check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer tests/mount/page-helper
 tests_mount_fsync_writer_SOURCES = tests/mount/fsync-writer.c

@@ -51,6 +51,14 @@ int io_setup(int nr, io_context_t *ctx)
 	return 0;
 }
 
+static void shorten(struct iocb *iocb)
+{
+	if (iocb->aio_lio_opcode == IO_CMD_PREADV || iocb->aio_lio_opcode == IO_CMD_PWRITEV)
+		iocb->u.v.nr = 1;
+	else if (iocb->u.c.nbytes > kernel.shorten_to)
+		iocb->u.c.nbytes = kernel.shorten_to;
+}
+
 int io_submit(io_context_t ctx, long nr, struct iocb **iocbs)
 {
 	long ret;
@@ -70,8 +78,8 @@ int io_submit(io_context_t ctx, long nr, struct iocb **iocbs)
 			nr = i;
 			break;
 		}
-		if (kernel.shorten_to && iocbs[i]->u.c.nbytes > kernel.shorten_to)
-			iocbs[i]->u.c.nbytes = kernel.shorten_to;
+		if (kernel.shorten_to)
+			shorten(iocbs[i]);
 		kernel.nr_iocbs++;
 	}
 	ret = syscall(SYS_io_submit, ctx, nr, iocbs);
@@ -121,9 +129,17 @@ static void counted_done(struct device_io *io)
 	c->is_done = true;
 }
 
+/* Even pages first, then the odd ones: none follows its neighbour, so each is a system transfer of its own. */
+static unsigned nth_page(unsigned n, unsigned nr)
+{
+	return n < (nr + 1) / 2 ? 2 * n : 2 * (n - (nr + 1) / 2) + 1;
+}
+
 static void submit_pages(struct rig *rig, struct counted *c, unsigned nr, uint8_t *buf)
 {
-	for (unsigned i = 0; i < nr; i++) {
+	for (unsigned n = 0; n < nr; n++) {
+		unsigned i = nth_page(n, nr);
+
 		c[i] = (struct counted){ .io = { .dev = rig->dev, .op = DEVICE_WRITE, .offset_bytes = i * 4096,
 						 .len_bytes = 4096, .buf = buf + i * 4096, .done = counted_done } };
 		list_init(&c[i].io.node);
@@ -202,7 +218,7 @@ START_TEST(an_iocb_that_is_refused_fails_alone)
 			kernel.refuse_nth = n;
 			rig_settle(&rig);
 			for (unsigned i = 0; i < 8; i++) {
-				ck_assert_int_eq(c[i].error, i + 1 == n ? -EBADF : 0);
+				ck_assert_int_eq(c[i].error, i == nth_page(n - 1, 8) ? -EBADF : 0);
 				if (!c[i].error)
 					memcpy(rig.shadow + i * 4096, buf + i * 4096, 4096);
 			}
@@ -302,6 +318,107 @@ START_TEST(without_an_aio_context_threads_do_the_work)
 		ck_assert_uint_eq(kernel.nr_submits, 0);
 		rig_close(&rig);
 	}
+	free(buf);
+}
+END_TEST
+
+/*
+ * ------------------------------------------------------------------ runs
+ */
+#define RUN_PAGES 8u
+
+/* Neighbours in ascending order; the buffers follow each other, or are the pages of buf in reverse. */
+static void submit_run(struct rig *rig, struct counted *c, enum device_op op, uint64_t offset, uint8_t *buf, bool reverse)
+{
+	for (unsigned i = 0; i < RUN_PAGES; i++) {
+		c[i] = (struct counted){ .io = { .dev = rig->dev, .op = op, .offset_bytes = offset + i * 4096, .len_bytes = 4096,
+						 .buf = buf + (reverse ? RUN_PAGES - 1 - i : i) * 4096, .done = counted_done } };
+		list_init(&c[i].io.node);
+		device_submit(rig->q, &c[i].io);
+	}
+}
+
+static void expect_run(struct rig *rig, struct counted *c, uint64_t offset, bool reverse)
+{
+	rig_settle(rig);
+	for (unsigned i = 0; i < RUN_PAGES; i++) {
+		ck_assert(c[i].is_done);
+		ck_assert_int_eq(c[i].error, 0);
+	}
+	for (unsigned i = 0; i < RUN_PAGES; i++) {
+		const uint8_t *page = (const uint8_t *)c[0].io.buf + (reverse ? -(ptrdiff_t)i : (ptrdiff_t)i) * 4096;
+
+		if (c[i].io.op == DEVICE_WRITE)
+			memcpy(rig->shadow + offset + i * 4096, page, 4096);
+		ck_assert_int_eq(memcmp(rig->shadow + offset + i * 4096, page, 4096), 0);
+	}
+	rig_expect_shadow(rig);
+}
+
+/* _i: 0 one buffer, 1 as many as transfers; 2, 3: and the system does only a part of it. */
+START_TEST(neighbours_are_one_system_transfer)
+{
+	uint8_t *buf = aligned_alloc(4096, RUN_PAGES * 4096);
+	bool reverse = _i & 1, shortened = _i & 2;
+	struct counted c[RUN_PAGES];
+	struct rig rig;
+
+	if (open_direct_rig(&rig, 1 << 20, 32)) {
+		kernel.shorten_to = shortened ? 4096 : 0;
+		for (int op = DEVICE_READ; op <= DEVICE_WRITE; op++) {
+			fill_pattern(buf, RUN_PAGES * 4096, 7);
+			kernel.nr_iocbs = 0;
+			submit_run(&rig, c, op, 64 << 10, buf, reverse);
+			ck_assert_int_eq(device_queue_kick(rig.q), RUN_PAGES);
+			ck_assert_uint_eq(kernel.nr_iocbs, 1);
+			expect_run(&rig, c, 64 << 10, reverse);
+			ck_assert_uint_eq(kernel.nr_iocbs, shortened ? 1 + RUN_PAGES : 1);
+		}
+		rig_close(&rig);
+	}
+	free(buf);
+}
+END_TEST
+
+START_TEST(neighbours_of_a_refused_run_go_down_one_by_one)
+{
+	uint8_t *buf = aligned_alloc(4096, RUN_PAGES * 4096);
+	struct counted c[RUN_PAGES];
+	struct rig rig;
+
+	if (open_direct_rig(&rig, 1 << 20, 2)) {	/* two slots: they have to take turns */
+		fill_pattern(buf, RUN_PAGES * 4096, 7);
+		kernel.refuse_nth = 1;
+		submit_run(&rig, c, DEVICE_WRITE, 0, buf, true);
+		expect_run(&rig, c, 0, true);
+		rig_close(&rig);
+	}
+	free(buf);
+}
+END_TEST
+
+/* _i: 0 direct, 1 in memory.  What is still there is read, what is not fails: as if each were alone. */
+START_TEST(in_a_run_each_has_its_own_error)
+{
+	const char *file = make_test_file(_i ? "/dev/shm" : test_disk_dir(), 1 << 20, 1);
+	uint8_t *buf = aligned_alloc(4096, RUN_PAGES * 4096);
+	struct counted c[RUN_PAGES];
+	struct rig rig;
+
+	rig_open_device(&rig, open_ok(file, &(struct aio_options){ 0 }, NULL), "a file that shrinks", 16);
+	ck_assert_int_eq(truncate(file, (64 << 10) + 3 * 4096), 0);
+	submit_run(&rig, c, DEVICE_READ, 64 << 10, buf, true);
+	rig_settle(&rig);
+	for (unsigned i = 0; i < RUN_PAGES; i++) {
+		ck_assert_int_eq(c[i].error, i < 3 ? 0 : -EIO);
+		if (i < 3)
+			ck_assert_int_eq(memcmp(c[i].io.buf, rig.shadow + (64 << 10) + i * 4096, 4096), 0);
+	}
+	submit_run(&rig, c, DEVICE_WRITE, 64 << 10, buf, false);
+	rig_settle(&rig);
+	for (unsigned i = 0; i < RUN_PAGES; i++)
+		ck_assert_int_eq(c[i].error, -EIO);
+	rig_close(&rig);
 	free(buf);
 }
 END_TEST
@@ -473,6 +590,9 @@ int main(void)
 	tcase_add_test(tc, an_unknown_ring_is_read_by_system_call);
 	tcase_add_test(tc, without_an_aio_context_threads_do_the_work);
 	tcase_add_test(tc, two_devices_share_a_queue_and_one_io_submit);
+	tcase_add_loop_test(tc, neighbours_are_one_system_transfer, 0, 4);
+	tcase_add_test(tc, neighbours_of_a_refused_run_go_down_one_by_one);
+	tcase_add_loop_test(tc, in_a_run_each_has_its_own_error, 0, 2);
 	tcase_add_loop_test(tc, a_file_of_10007_bytes_has_10007_bytes_at_every_moment, 0, 3);
 	tcase_add_test(tc, the_buffered_tail_does_not_undo_direct_writes_before_it);
 	tcase_add_loop_test(tc, a_file_that_has_shrunk_gives_EIO_and_does_not_grow_again, 0, 3);

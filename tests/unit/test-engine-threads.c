@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/random.h"
 #include "device/memory.h"
@@ -95,24 +97,49 @@ static bool begin(struct worker *w, struct slot *s, struct random *rnd)
 	return true;
 }
 
+#define WAIT_MS 60000
+
+/* One waits by level, the other by edges.  A wake-up that is lost ends the test. */
+static int wait_open(struct worker *w)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, cwt_loop_fd(w->loop), &event))
+		abort();
+	if (w->id)
+		cwt_loop_fd_edge_triggered(w->loop);
+	return epoll_fd;
+}
+
+static void wait_for_loop(struct worker *w, int epoll_fd)
+{
+	struct pollfd pfd = { .fd = cwt_loop_fd(w->loop), .events = POLLIN };
+	struct epoll_event event;
+
+	if ((w->id ? epoll_wait(epoll_fd, &event, 1, WAIT_MS) : poll(&pfd, 1, WAIT_MS)) != 1)
+		abort();
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct random rnd = { w->id + 1 };
 	unsigned nr_begun = 0;
+	int epoll_fd;
 
 	if (cwt_loop_open(e, &w->loop))
 		abort();
+	epoll_fd = wait_open(w);
 	while (w->nr_done < ROUNDS) {
-		struct pollfd pfd = { .fd = cwt_loop_fd(w->loop), .events = POLLIN };
-
 		for (unsigned i = 0; i < DEPTH && nr_begun < ROUNDS; i++)
 			if (!w->slots[i].busy)
 				nr_begun += begin(w, &w->slots[i], &rnd);
 		if (!cwt_loop_turn(w->loop) && w->nr_done < nr_begun)
-			poll(&pfd, 1, 10000);
+			wait_for_loop(w, epoll_fd);
 	}
 	cwt_loop_close(w->loop);
+	close(epoll_fd);
 	return NULL;
 }
 

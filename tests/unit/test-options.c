@@ -74,7 +74,7 @@ START_TEST(nothing_given_is_the_defaults)
 	ck_assert_str_eq(o.mountpoint, "/mnt");
 	ck_assert_str_eq(o.name, "disk.img");
 	ck_assert(!o.cache && !o.metadata && !o.policy && !o.pidfile && !o.faults && o.fuse && !o.fuse[0]);
-	ck_assert(!o.cache_size_bytes && !o.block_size_bytes && !o.commit_interval_ms && !o.loops);
+	ck_assert(!o.cache_size_bytes && !o.block_size_bytes && !o.commit_interval_ms && !o.loops && !o.busy_poll_us);
 	ck_assert_int_eq(o.mode, CWT_WRITETHROUGH);
 	ck_assert(!o.read_only && !o.warm_after_power && !o.trust_origin && !o.reset && !o.foreground && !o.debug);
 	ck_assert(!o.own_uid && !o.own_gid && !o.own_umask);
@@ -89,7 +89,8 @@ START_TEST(every_long_option_is_taken)
 
 	ck_assert_int_eq(PARSE(&o, &err, "--cache=/c", "--metadata", "/m", "--cache-size=10G", "--block-size=4K",
 			       "--mode=writearound", "--policy=lru", "--warm-after=power", "--commit-interval=0.5",
-			       "--name=n", "--read-only", "--trust-origin", "--reset", "--loops=16", "-d", "a", "b"), 0);
+			       "--name=n", "--read-only", "--trust-origin", "--reset", "--loops=16", "--busy-poll=50", "-d", "a", "b"),
+			 0);
 	ck_assert_str_eq(o.cache, "/c");
 	ck_assert_str_eq(o.metadata, "/m");
 	ck_assert_uint_eq(o.cache_size_bytes, 10ull << 30);
@@ -99,6 +100,7 @@ START_TEST(every_long_option_is_taken)
 	ck_assert_uint_eq(o.commit_interval_ms, 500);
 	ck_assert_str_eq(o.name, "n");
 	ck_assert_uint_eq(o.loops, 16);
+	ck_assert_uint_eq(o.busy_poll_us, 50);
 	ck_assert(o.read_only && o.warm_after_power && o.trust_origin && o.reset && o.debug);
 	ck_assert_msg(o.foreground, "-d implies -f");
 	options_free(&o);
@@ -263,7 +265,7 @@ START_TEST(wrong_usage_is_refused_with_one_line)
 		"--block-size=4M",
 		"--mode=writeback", "--mode=", "--warm-after=reboot", "--warm-after=", "--name=a/b", "--name=", "--name=.", "--name=..", "--name=.cachewtfs",
 		"--commit-interval=0", "--commit-interval=0.099", "--commit-interval=3601", "--loops=0",
-		"--loops=17", "--loops=-1",
+		"--loops=17", "--loops=-1", "--busy-poll=1001", "--busy-poll=-1", "--busy-poll=",
 		"--loops=2x", "--reset=1", "--read-only=no", "--frobnicate", "-x", "--cache",
 		"-obogus", "-obogus=1", "-ocache", "-oreset=1", "-oloops=99", "-ouid=joe", "-ouid=4294967295",
 		"-oumask=8", "-oumask=1000", "-opage_cache", "-opage_cache=", "-opage_cache=yes", "--page_cache=on",

@@ -222,6 +222,7 @@ START_TEST(a_line_of_the_mount_table_is_taken_apart)
 	struct mount_entry e;
 
 	ck_assert(mount_entry_parse(good, &e));
+	ck_assert_str_eq(e.device, "98:0");
 	ck_assert_str_eq(e.mountpoint, "/mnt/a b\\c");
 	ck_assert_str_eq(e.type, "fuse.cachewtfs");
 	ck_assert_str_eq(e.source, "/srv/x\ny#");

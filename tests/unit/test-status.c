@@ -29,11 +29,15 @@ static struct cwt_status example(void)
 	};
 }
 
-static const struct mount_status mount_example = { .page_cache = true };
+static const char *const no_warnings[] = { NULL };
+static const struct mount_status quiet = { "yes", false, no_warnings, false };
+
+static const char *const two_warnings[] = { "the cache\nlies on it", "/dev/loop\x80", NULL };
+static const struct mount_status warned = { "buffers", true, two_warnings, true };
 
 static void check_first_line(const struct cwt_status *status, const char *expected)
 {
-	char *text = status_text(status, &mount_example), **lines = g_strsplit(text, "\n", 2);
+	char *text = status_text(status, &quiet), **lines = g_strsplit(text, "\n", 2);
 
 	ck_assert_str_eq(lines[0], expected);
 	g_strfreev(lines);
@@ -42,7 +46,7 @@ static void check_first_line(const struct cwt_status *status, const char *expect
 
 static void check_has_line(const struct cwt_status *status, const char *line)
 {
-	char *text = status_text(status, &mount_example), *wanted = g_strconcat("\n", line, "\n", NULL);
+	char *text = status_text(status, &quiet), *wanted = g_strconcat("\n", line, "\n", NULL);
 
 	ck_assert_msg(strstr(text, wanted) != NULL, "no line \"%s\" in\n%s", line, text);
 	g_free(wanted);
@@ -82,7 +86,6 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "invalidations: 23");
 	check_has_line(&s, "generation: 18446744073709551615");
 	check_has_line(&s, "books balance: yes");
-	check_has_line(&s, "page cache: on");
 	s.bypass = CWT_BYPASS_ORIGIN_FLUSH;
 	strcpy(s.bypass_reason, "a flush failed");
 	s.books_balance = false;
@@ -91,6 +94,20 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "bypass: origin-flush");
 	check_has_line(&s, "bypass reason: a flush failed");
 	check_has_line(&s, "books balance: no");
+}
+END_TEST
+
+START_TEST(what_the_mount_knows_comes_last)
+{
+	struct cwt_status s = example();
+	char *text = status_text(&s, &quiet);
+
+	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\nlocked memory: yes\nio flusher: no\npage cache: off\n"));
+	g_free(text);
+	text = status_text(&s, &warned);
+	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\npage cache: on\n"
+					 "warning: the cache\\012lies on it\nwarning: /dev/loop\x80\n"));
+	g_free(text);
 }
 END_TEST
 
@@ -104,9 +121,9 @@ START_TEST(a_path_cannot_make_a_line_of_its_own)
 END_TEST
 
 /* Parse it, as any reader would. */
-static JsonObject *parse(const struct cwt_status *s, JsonParser **parser)
+static JsonObject *parse(const struct cwt_status *s, const struct mount_status *mount, JsonParser **parser)
 {
-	char *text = status_json(s, &mount_example);
+	char *text = status_json(s, mount);
 
 	*parser = json_parser_new();
 	ck_assert_msg(g_utf8_validate(text, -1, NULL), "%s", text);
@@ -135,7 +152,7 @@ START_TEST(json_has_every_number_under_its_own_name)
 	};
 	struct cwt_status s = example();
 	JsonParser *parser;
-	JsonObject *o = parse(&s, &parser);
+	JsonObject *o = parse(&s, &quiet, &parser);
 
 	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
 		ck_assert_msg(json_object_has_member(o, numbers[i].name) &&
@@ -143,13 +160,12 @@ START_TEST(json_has_every_number_under_its_own_name)
 			      "%s", numbers[i].name);
 	ck_assert(json_object_get_boolean_member(o, "books_balance"));
 	ck_assert(!json_object_get_boolean_member(o, "read_only"));
-	ck_assert(json_object_get_boolean_member(o, "page_cache"));
 	ck_assert_str_eq(json_object_get_string_member(o, "mode"), "writethrough");
 	ck_assert_str_eq(json_object_get_string_member(o, "warm_after"), "kill");
 	ck_assert_str_eq(json_object_get_string_member(o, "bypass"), "none");
 	ck_assert_str_eq(json_object_get_string_member(o, "policy"), "clock");
 	ck_assert_str_eq(json_object_get_string_member(o, "cache_io"), "memory");
-	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 1);
+	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 4);
 	g_object_unref(parser);
 }
 END_TEST
@@ -161,8 +177,31 @@ START_TEST(json_stays_json_whatever_a_path_has)
 	JsonObject *o;
 
 	strcpy(s.origin_path, "/a\"b\\c\n\x01\x80");
-	o = parse(&s, &parser);
+	o = parse(&s, &quiet, &parser);
 	ck_assert_str_eq(json_object_get_string_member(o, "origin_path"), "/a\"b\\c\n\x01\xef\xbf\xbd");
+	g_object_unref(parser);
+}
+END_TEST
+
+START_TEST(json_has_what_the_mount_knows)
+{
+	struct cwt_status s = example();
+	JsonParser *parser;
+	JsonObject *o = parse(&s, &warned, &parser);
+	JsonArray *warnings = json_object_get_array_member(o, "warnings");
+
+	ck_assert_str_eq(json_object_get_string_member(o, "locked_memory"), "buffers");
+	ck_assert(json_object_get_boolean_member(o, "io_flusher"));
+	ck_assert(json_object_get_boolean_member(o, "page_cache"));
+	ck_assert_uint_eq(json_array_get_length(warnings), 2);
+	ck_assert_str_eq(json_array_get_string_element(warnings, 0), "the cache\nlies on it");
+	ck_assert_str_eq(json_array_get_string_element(warnings, 1), "/dev/loop\xef\xbf\xbd");
+	g_object_unref(parser);
+
+	o = parse(&s, &quiet, &parser);
+	ck_assert(!json_object_get_boolean_member(o, "io_flusher"));
+	ck_assert(!json_object_get_boolean_member(o, "page_cache"));
+	ck_assert_uint_eq(json_array_get_length(json_object_get_array_member(o, "warnings")), 0);
 	g_object_unref(parser);
 }
 END_TEST
@@ -176,6 +215,8 @@ int main(void)
 
 	tcase_add_test(tcase, the_first_line_has_the_fields_of_dm_cache);
 	tcase_add_test(tcase, labelled_lines_follow);
+	tcase_add_test(tcase, what_the_mount_knows_comes_last);
+	tcase_add_test(tcase, json_has_what_the_mount_knows);
 	tcase_add_test(tcase, a_path_cannot_make_a_line_of_its_own);
 	tcase_add_test(tcase, json_has_every_number_under_its_own_name);
 	tcase_add_test(tcase, json_stays_json_whatever_a_path_has);
