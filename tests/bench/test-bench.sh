@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The bench works: it measures every contender, case and layout there is, reports all of it, computes what it says, and
 # leaves nothing behind, also when it is interrupted.  How fast anything is does not matter here.
+TEST_TIMEOUT=${TEST_TIMEOUT:-500}	# a minute, but for machines that do much else
 # shellcheck source=../mount/functions.sh
 . "${srcdir:-.}/tests/mount/functions.sh"
 require root fuse loop fio jq gnuplot nbdkit nbdfuse qemu-storage-daemon s3backer git gcc
