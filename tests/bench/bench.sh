@@ -118,6 +118,8 @@ run_all() {
 	done
 }
 
+# Others at work on the machine make figures that mean little: the report says how many there were.
+load=$(cut -d" " -f1 /proc/loadavg)
 declare -A work=()
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)

@@ -41,12 +41,12 @@ explained() {
 
 about() {
 	jq -nc --arg date "$(date -I)" --arg machine "$(machine)" --arg size "$SIZE" --argjson rounds "$ROUNDS" \
-		--arg seconds_each "$SECONDS_EACH" --arg command "$(command_line)" --arg versions "$(versions)" \
+		--arg seconds_each "$SECONDS_EACH" --arg load "$load" --arg command "$(command_line)" --arg versions "$(versions)" \
 		--argjson contenders "$(names contenders_table)" --argjson cases "$(names cases_table)" \
 		--argjson layouts "$(names layouts_table)" --argjson explained "$(explained)" --arg steps "${steps[*]}" \
 		--arg slow_origin "A slow origin ($FS_DELAY, ${FS_RATE}bit/s), ext4 on a loop device over the image" \
 		--rawfile notes "$OUT/notes" \
-		'{ $date, $machine, $size, $rounds, $seconds_each, $command, $versions, $contenders, $cases, $layouts, $explained,
+		'{ $date, $machine, $size, $rounds, $seconds_each, $load, $command, $versions, $contenders, $cases, $layouts, $explained,
 		$slow_origin, steps: ($steps | split(" ") | map("\(.)-cold", "\(.)-warm")),
 		notes: ($notes | split("\n") | map(select(. != ""))) }'
 }

@@ -68,7 +68,7 @@ def targets:
 def contenders:
 	"\n**Who is who**\n\n" + table(["contender", "options", "what it is"]; .explained | map([.name, .options, .what]));
 
-"\(.date), \(.machine). Image and caches of \(.size), warm; \(.rounds) rounds of \(.seconds_each) s, interleaved;"
+"\(.date), \(.machine), load average \(.load) at the start. Image and caches of \(.size), warm; \(.rounds) rounds of \(.seconds_each) s, interleaved;"
 + " medians (lowest-highest). `\(.command)`\n\n"
 + rates + slow + targets
 + (if $what == "all" then contenders + "\n\(.versions)\n" else "" end)
