@@ -29,10 +29,10 @@ void memory_keep_heap(void);
 void memory_fill_thread(void);
 
 /*
- * Keep the pages of this file in memory: they are locked with the rest, and alone where the limit is too small for the
- * rest.  For the metadata: the loops write marks into its page cache, and if a page were not there, the kernel would
- * have to find memory for it.  In a memory cgroup of version 1 it may then wait for dirty pages of the image, which only
- * we can clean.  At most MEMORY_PINNED_MAX_BYTES of it, from the start.  Before memory_lock().
+ * Keep the pages of this file in memory: they are locked with the rest, and alone where the limit is too small for
+ * the rest.  For the metadata: the loops write marks into its page cache, and if a page were not there, the kernel
+ * would have to find memory for it.  In a memory cgroup of version 1 it may then wait for dirty pages of the image,
+ * which only we can clean.  At most MEMORY_PINNED_MAX_BYTES of it, from the start.  Before memory_lock().
  */
 #define MEMORY_PINNED_MAX_BYTES (64u << 20)
 void memory_pin(const char *path);
