@@ -286,10 +286,9 @@ static bool pass_gate(struct loop *loop, int error)
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
-	int err;
+	int err = loop_open(loop);
 
-	memory_fill_thread();
-	err = loop_open(loop);
+	memory_fill_thread();		/* now: what opening took is no longer there */
 	current = loop;
 	if (pass_gate(loop, err)) {
 		err = watch(loop->epoll_fd, loop->loops->fuse_fd, EPOLLEXCLUSIVE);

@@ -21,7 +21,7 @@ enum memory_locked {
 /*
  * The heap of a thread that serves requests must not grow while it does: that is a request for memory like any other.
  * memory_keep_heap() before the first thread is made: what was once had from the system is kept.
- * memory_fill_thread(), on the thread itself: heap and stack, MEMORY_HEAP_BYTES and MEMORY_STACK_BYTES, are there.
+ * memory_fill_thread(), on the thread itself, after all that it allocates for good: so much of heap and stack is there.
  */
 #define MEMORY_HEAP_BYTES (512u << 10)	/* libfuse has some 300 bytes for each request under way, 188 at most */
 #define MEMORY_STACK_BYTES (256u << 10)
