@@ -60,6 +60,7 @@
 	M(FLUSH_ANSWERS_LATER, "flush-answers-later")		/* I11: also those that came after it was issued */ \
 	M(FLUSH_FAILURE_KEEPS, "flush-failure-keeps")		/* E2: what the origin may have lost stays cached */ \
 	M(CACHE_FLUSH_FAILURE_KEEPS, "cache-flush-failure-keeps")	/* E3 */ \
+	M(FROZEN_KEEPS, "frozen-keeps")				/* E_VOID: nor are they void after it where no commit can say so */ \
 	/* start and recovery */ \
 	M(BUSY_MARKS_IGNORED, "busy-marks-ignored")		/* R3: what may differ is trusted after a kill */ \
 	M(ANY_BOOT_TRUSTED, "any-boot-trusted")			/* R1: and after a power cut */ \

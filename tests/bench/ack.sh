@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-#	make bench-ack		[DIRS="/dev/shm /var/tmp"] [MIB=256] [ROUNDS=5] [SECONDS_EACH=3]
+#	make bench-ack		[DIRS="/dev/shm /var/tmp /var/tmp:/dev/shm"] [MIB=256] [ROUNDS=5] [SECONDS_EACH=3]
 #
 # What a write costs, by --ack: random writes of 4 KiB into a warm image, all of them hits, at queue depth 1 and 32; beside
 # them, in the same rounds,
@@ -11,20 +11,25 @@
 #		by at depth 1
 #
 # Printed are medians of writes per second with their spread, and ratios of the medians.  Nothing is asserted, but that all
-# writes were hits.  DIRS decide what is measured: memory (/dev/shm) and a disk.
+# writes were hits.  DIRS decide what is measured: where the origin is, and after a colon the cache if it is elsewhere.
 set -euo pipefail
 export LC_ALL=C
 
-DIRS=${DIRS:-/dev/shm /var/tmp} MIB=${MIB:-256} ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-3}
-work=
+DIRS=${DIRS:-/dev/shm /var/tmp /var/tmp:/dev/shm} MIB=${MIB:-256} ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-3}
+work='' caches=''
 
 cleanup() {
 	local status=$?
 	trap - EXIT
 	set +e
 	unmount
-	[ -z "$work" ] || rm -rf --one-file-system "$work"
+	remove
 	exit $status
+}
+remove() {
+	[ -z "$work" ] || rm -rf --one-file-system "$work"
+	[ -z "$caches" ] || rm -rf --one-file-system "$caches"
+	work='' caches=''
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
@@ -38,10 +43,10 @@ unmount() {
 }
 
 mount_as() {		# both | origin | plain
-	local stores=$work/cached options=(--ack "$1")
-	if [ "$1" = plain ]; then stores=$work/plain options=(--mode passthrough); fi
-	"$CACHEWTFS" "${options[@]}" --cache "$stores/cache" --metadata "$stores/metadata" --cache-size $(((MIB + 64) << 20)) \
-		--pidfile "$work/pid" "$stores/image" "$work/mnt"
+	local name=cached options=(--ack "$1")
+	if [ "$1" = plain ]; then name=plain options=(--mode passthrough); fi
+	"$CACHEWTFS" "${options[@]}" --cache "$caches/$name" --metadata "$caches/$name.meta" --cache-size $(((MIB + 64) << 20)) \
+		--pidfile "$work/pid" "$work/$name/image" "$work/mnt"
 }
 
 status() { sed -n "s/^$1: //p" "$work/mnt/.cachewtfs/status"; }
@@ -55,8 +60,7 @@ fio_writes() {
 
 # Two files in turn, each write waiting for the one before: pairs per second.
 disk_pairs() {
-	fio_writes 1 --filename="$work/plain/image:$work/plain/other" --file_service_type=roundrobin:1 |
-		awk '{ print $1 / 2 }'
+	fio_writes 1 --filename="$work/plain/image:$caches/other" --file_service_type=roundrobin:1 | awk '{ print $1 / 2 }'
 }
 
 round() {
@@ -74,7 +78,7 @@ round() {
 
 prepare() {
 	mkdir "$work/mnt" "$work/cached" "$work/plain"
-	head -c "${MIB}M" /dev/urandom | tee "$work/cached/image" "$work/plain/image" >"$work/plain/other"
+	head -c "${MIB}M" /dev/urandom | tee "$work/cached/image" "$work/plain/image" >"$caches/other"
 	mount_as both
 	for _ in 1 2; do cat "$work/mnt/image" >/dev/null; done
 	[ "$(status mapped)" -eq $((MIB * 16)) ] || { echo "not all of it is cached" >&2; exit 1; }
@@ -100,13 +104,13 @@ print() {
 ratio() { awk "BEGIN { print $(median "$1" "$3") / $(median "$2" "$3") }"; }
 
 for dir in $DIRS; do
-	work=$(mktemp -d "$dir/cachewtfs-bench.XXXXXX")
-	echo "$(uname -sr), $(nproc) CPUs, $(date -I), $(stat -f -c %T "$work"): $MIB MiB cached, $ROUNDS rounds of" \
-		"$SECONDS_EACH s, load $(cut -d' ' -f1 /proc/loadavg)"
+	work=$(mktemp -d "${dir%%:*}/cachewtfs-bench.XXXXXX")
+	caches=$(mktemp -d "${dir##*:}/cachewtfs-bench.XXXXXX")
+	echo "$(uname -sr), $(nproc) CPUs, $(date -I), origin on $(stat -f -c %T "$work"), cache on $(stat -f -c %T "$caches"):" \
+		"$MIB MiB cached, $ROUNDS rounds of $SECONDS_EACH s, load $(cut -d' ' -f1 /proc/loadavg)"
 	prepare
 	for ((n = 1; n <= ROUNDS; n++)); do round; done
 	print
-	rm -rf --one-file-system "$work"
-	work=
+	remove
 	echo
 done
