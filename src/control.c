@@ -45,7 +45,8 @@ static char *content(const struct server *server, uint64_t ino)
 	cwt_get_status(server->cwt, &status);
 	warnings = warnings_look(server->warnings);
 	mount = (struct mount_status){ memory_locked_name(atomic_load(&server->locked)), server->io_flusher,
-				       (const char *const *)warnings, server->options->page_cache };
+				       (const char *const *)warnings, server->options->page_cache,
+				       atomic_load(&server->by_ring) };
 	text = ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);
 	g_strfreev(warnings);
 	return text;
@@ -77,7 +78,7 @@ void control_open(struct server *server, fuse_req_t req, uint64_t ino, struct fu
 	opening->job = (struct server_job){ .job.run = run_open, .server = server, .req = req };
 	opening->ino = ino;
 	opening->fi = *fi;
-	worker_push(&server->statuses, &opening->job.job);
+	server_start_job(&server->statuses, &opening->job);
 }
 
 void control_release(struct fuse_file_info *fi)
@@ -145,5 +146,5 @@ void control_write(struct server *server, fuse_req_t req, uint64_t ino, const ch
 	message->size = size;
 	memcpy(message->text, data, size);
 	g_strchomp(message->text);
-	worker_push(&server->messages, &message->job.job);
+	server_start_job(&server->messages, &message->job);
 }

@@ -72,6 +72,7 @@ static void add_mount(JsonBuilder *builder, const struct mount_status *mount)
 	}
 	json_builder_end_array(builder);
 	add_field(builder, "page_cache", BOOLEAN, &mount->page_cache);
+	add_text(builder, "transport", status_transport(mount));
 }
 
 char *status_json(const struct cwt_status *status, const struct mount_status *mount)
