@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Printed, not asserted; not part of make check.
 BENCHES = tests/bench/random-read.sh
-EXTRA_DIST += $(BENCHES) tests/bench/marks.sh
+EXTRA_DIST += $(BENCHES) tests/bench/marks.sh tests/bench/page-cache.sh
 
 check_PROGRAMS += tests/bench/bench-engine tests/bench/bench-marks
 tests_bench_bench_engine_SOURCES = tests/bench/bench-engine.c
@@ -26,3 +26,7 @@ bench-engine: all
 	tests/bench/bench-engine$(EXEEXT) $(or $(MS),200) $(or $(ROUNDS),5) \
 		$(or $(CBLOCKS),16384 131072 1048576 16777216)
 .PHONY: bench-engine
+
+bench-page-cache: all
+	$(AM_TESTS_ENVIRONMENT) "$(srcdir)/tests/bench/page-cache.sh"
+.PHONY: bench-page-cache
