@@ -48,9 +48,17 @@ has_option() {
 	done
 }
 
+# Why these options cannot be had here, if so: an option may be known, and refused as libfuse or the kernel are.  The
+# origin is one that does not exist, so nothing is ever mounted.
+refusal() {
+	local why
+	why=$("$CACHEWTFS" -f "$@" "$bin/no-origin" "$bin" 2>&1) || true
+	if [[ $why == *"${!#}: "* ]]; then echo "${why#*: }"; fi
+}
+
 # find_contenders: sets usable, and notes who is missing.  A name that nobody has is wrong usage.
 find_contenders() {
-	local name way program options
+	local name way program options why
 	for name in $CONTENDERS; do
 		if [ -z "$(field "$name" 1)" ] && [ -z "$(layout_field "$name" 1)" ]; then
 			say "no contender \"$name\""
@@ -70,6 +78,10 @@ find_contenders() {
 		read -ra options <<<"$(field "$name" 3)"
 		if [ "$way" = cachewtfs ] && ! has_option "${options[@]}"; then
 			note "not in this build: $name (${options[*]})"
+			continue
+		fi
+		if [ "$way" = cachewtfs ] && why=$(refusal "${options[@]}") && [ -n "$why" ]; then
+			note "not in this build: $name ($why)"
 			continue
 		fi
 		usable+=("$name")

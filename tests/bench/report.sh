@@ -46,8 +46,8 @@ about() {
 		--argjson layouts "$(names layouts_table)" --argjson explained "$(explained)" --arg steps "${steps[*]}" \
 		--arg slow_origin "A slow origin ($FS_DELAY, ${FS_RATE}bit/s), ext4 on a loop device over the image" \
 		--rawfile notes "$OUT/notes" \
-		'{ $date, $machine, $size, $rounds, $seconds_each, $load, $command, $versions, $contenders, $cases, $layouts, $explained,
-		$slow_origin, steps: ($steps | split(" ") | map("\(.)-cold", "\(.)-warm")),
+		'{ $date, $machine, $size, $rounds, $seconds_each, $load, $command, $versions, $contenders, $cases, $layouts,
+		$explained, $slow_origin, steps: ($steps | split(" ") | map("\(.)-cold", "\(.)-warm")),
 		notes: ($notes | split("\n") | map(select(. != ""))) }'
 }
 
@@ -90,7 +90,6 @@ plot() {
 		END
 		for store in "${panels[@]}"; do
 			echo "set title 'mounted file, stores in $store'"
-			echo "stats '$bin/plot.$store' skip 1 nooutput"
 			echo "plot for [i=2:$(head -n 1 "$bin/plot.$store" | awk -F '\t' '{ print NF }')]" \
 				"'$bin/plot.$store' using i:xtic(1) title columnheader(i)"
 		done

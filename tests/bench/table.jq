@@ -68,8 +68,8 @@ def targets:
 def contenders:
 	"\n**Who is who**\n\n" + table(["contender", "options", "what it is"]; .explained | map([.name, .options, .what]));
 
-"\(.date), \(.machine), load average \(.load) at the start. Image and caches of \(.size), warm; \(.rounds) rounds of \(.seconds_each) s, interleaved;"
-+ " medians (lowest-highest). `\(.command)`\n\n"
+"\(.date), \(.machine), load average \(.load) at the start. Image and caches of \(.size), warm;"
++ " \(.rounds) rounds of \(.seconds_each) s, interleaved; medians (lowest-highest). `\(.command)`\n\n"
 + rates + slow + targets
 + (if $what == "all" then contenders + "\n\(.versions)\n" else "" end)
 + (if (.notes | length) > 0 then "\nNotes:\n" + (.notes | map("\n- \(.)") | join("")) + "\n" else "" end)
