@@ -18,7 +18,7 @@ start_cachewtfs --cache-size 24M --loops 2
 attach_loop "$image"
 strace -f -o "$tmp/calls" -e trace=mmap,munmap,mprotect,mremap,brk,madvise,open,openat,read -p "$daemon" 2>"$tmp/strace" &
 tracer=$!
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016 # for the inner shell
 timeout 20 sh -c 'until grep -q attached "$0"; do sleep 0.1; done' "$tmp/strace" || skip "needs the right to trace"
 load
 kill -INT $tracer
