@@ -94,7 +94,8 @@ phase_clang() {
 # The unit tests, and the mounted tests that reach most of the code.
 phase_asan() {
 	local name mounts=
-	for name in ext4-on-loop faults-of-the-cache faults-of-the-origin odd-size processes wrong-stores; do
+	for name in ext4-on-loop faults-of-the-cache faults-of-the-origin loop-device-warnings odd-size processes \
+		wrong-stores; do
 		mounts+=" tests/mount/test-$name.sh"
 	done
 	export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1

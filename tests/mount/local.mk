@@ -56,7 +56,8 @@ MOUNT_TESTS = \
 	tests/mount/test-xfs-on-loop.sh
 TESTS += $(MOUNT_TESTS)
 dist_check_SCRIPTS += $(MOUNT_TESTS)
-EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/container.sh tests/mount/memory-group.sh
+EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/container.sh tests/mount/memory-group.sh \
+	tests/mount/private-mounts.sh
 
 check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer tests/mount/page-helper
 tests_mount_fsync_writer_SOURCES = tests/mount/fsync-writer.c

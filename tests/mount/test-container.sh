@@ -3,9 +3,8 @@
 # In a container with /dev/fuse and CAP_SYS_ADMIN, its stores in volumes: mount, write, stop as containers are
 # stopped, and start warm.  A second container, without any right, sees the mount by propagation, uses the image, and
 # the tool works.
-if [ "$(id -u)" -eq 0 ] && [ -z "${CWT_PRIVATE_MOUNTS:-}" ]; then
-	CWT_PRIVATE_MOUNTS=1 exec unshare --mount --propagation private -- "$BASH" "$0" "$@"
-fi
+# shellcheck source=private-mounts.sh
+. "${srcdir:-.}/tests/mount/private-mounts.sh"
 TEST_TIMEOUT=${TEST_TIMEOUT:-600}		# the first time a system is put together
 # shellcheck source=functions.sh
 . "${srcdir:-.}/tests/mount/functions.sh"

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A user without any right but to open /dev/fuse, with small limits of locked memory and of open files: it works, with a
 # line about the memory, and restarts warm.
-if [ "$(id -u)" -eq 0 ] && [ -z "${CWT_PRIVATE_MOUNTS:-}" ]; then
-	CWT_PRIVATE_MOUNTS=1 exec unshare --mount --propagation private -- "$BASH" "$0" "$@"
-fi
+# shellcheck source=private-mounts.sh
+. "${srcdir:-.}/tests/mount/private-mounts.sh"
 # shellcheck source=functions.sh
 . "${srcdir:-.}/tests/mount/functions.sh"
 require fuse root setpriv prlimit

@@ -60,6 +60,16 @@ static unsigned locked_kib(void)
 	return kib;
 }
 
+/* Written to, or the compiler does without it. */
+static volatile char *make_buffer(size_t len_bytes)
+{
+	volatile char *buffer = malloc(len_bytes);
+
+	ck_assert(buffer != NULL);
+	buffer[len_bytes - 1] = 1;
+	return buffer;
+}
+
 /* Addresses without memory, as the allocator keeps them for each thread. */
 static void waste_addresses(void)
 {
@@ -90,12 +100,11 @@ END_TEST
 
 START_TEST(the_buffers_are_locked_where_everything_is_too_much)
 {
-	char *buffer;
+	volatile char *buffer;
 
 	if (!memory_can_be_locked())
 		return;
-	buffer = malloc(2 * MIB);
-	ck_assert_ptr_nonnull(buffer);
+	buffer = make_buffer(2 * MIB);
 	waste_addresses();
 	be_limited(4096, 8 * MIB);	/* the soft limit is raised */
 	ck_assert_int_eq(memory_lock(), MEMORY_BUFFERS_LOCKED);
@@ -103,19 +112,19 @@ START_TEST(the_buffers_are_locked_where_everything_is_too_much)
 	ck_assert_uint_ge(locked_kib(), 2048);
 	ck_assert_uint_le(locked_kib(), 8192);
 	ck_assert(!munlockall());
-	free(buffer);
+	free((void *)buffer);
 }
 END_TEST
 
 START_TEST(the_pinned_file_is_locked_alone_if_nothing_else_can_be)
 {
-	char *path, *buffer;
+	volatile char *buffer;
+	char *path;
 
 	if (!memory_can_be_locked())
 		return;
 	path = make_file(MIB);
-	buffer = malloc(16 * MIB);
-	ck_assert_ptr_nonnull(buffer);
+	buffer = make_buffer(16 * MIB);
 	be_limited(4096, 4 * MIB);
 	memory_pin(path);
 	ck_assert_int_eq(memory_lock(), MEMORY_NOT_LOCKED);
@@ -123,7 +132,7 @@ START_TEST(the_pinned_file_is_locked_alone_if_nothing_else_can_be)
 	ck_assert_uint_eq(locked_kib(), 1024);
 	unlink(path);
 	free(path);
-	free(buffer);
+	free((void *)buffer);
 }
 END_TEST
 
