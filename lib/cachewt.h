@@ -132,8 +132,8 @@ struct cwt_request {
 };
 
 /*
- * A loop: opened, used and closed by one thread.  At most CWT_LOOPS_MAX.  -ENOSPC beyond; -EAGAIN: no AIO context to be
- * had.
+ * A loop: used by one thread at a time, mostly by the same one; the caller sees to it.  At most CWT_LOOPS_MAX.  -ENOSPC
+ * beyond; -EAGAIN: no AIO context to be had.
  */
 CWT_PUBLIC int cwt_loop_open(struct cwt *cwt, struct cwt_loop **out);
 CWT_PUBLIC void cwt_loop_close(struct cwt_loop *loop);	/* every request was answered, and released */
@@ -159,6 +159,12 @@ CWT_PUBLIC int cwt_loop_fd(const struct cwt_loop *loop);
  * saves a system call per wait.  For good; before the first wait.
  */
 CWT_PUBLIC void cwt_loop_fd_edge_triggered(struct cwt_loop *loop);
+
+/*
+ * Is anything under way, so that turns are needed?  After the last answer too: what a read has brought may be on its
+ * way to the cache, and others may wait for that.
+ */
+CWT_PUBLIC bool cwt_loop_busy(const struct cwt_loop *loop);
 
 /* Make cwt_loop_fd() readable, to interrupt a wait.  Any thread. */
 CWT_PUBLIC void cwt_loop_wake(struct cwt_loop *loop);

@@ -47,8 +47,9 @@ static char *content(const struct server *server, uint64_t ino)
 	mount = (struct mount_status){
 		.ack_origin = server->options->ack_origin, .page_cache = server->options->page_cache,
 		.locked_memory = memory_locked_name(atomic_load(&server->locked)), .io_flusher = server->io_flusher,
-		.warnings = (const char *const *)warnings,
+		.warnings = (const char *const *)warnings, .io_uring = atomic_load(&server->by_ring),
 	};
+	mount.ack_origin &= !mount.io_uring;	/* a ring's buffer cannot wait for the cache */
 	text = ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);
 	g_strfreev(warnings);
 	return text;
@@ -80,7 +81,7 @@ void control_open(struct server *server, fuse_req_t req, uint64_t ino, struct fu
 	opening->job = (struct server_job){ .job.run = run_open, .server = server, .req = req };
 	opening->ino = ino;
 	opening->fi = *fi;
-	worker_push(&server->statuses, &opening->job.job);
+	server_start_job(&server->statuses, &opening->job);
 }
 
 void control_release(struct fuse_file_info *fi)
@@ -148,5 +149,5 @@ void control_write(struct server *server, fuse_req_t req, uint64_t ino, const ch
 	message->size = size;
 	memcpy(message->text, data, size);
 	g_strchomp(message->text);
-	worker_push(&server->messages, &message->job.job);
+	server_start_job(&server->messages, &message->job);
 }

@@ -21,6 +21,9 @@
  *  - by write-back of the page (a shared mapping, FUSE_WRITE_CACHE), until that is answered: not made to wait either.
  *    A dirty page is written back before it is dropped, by a WRITE that the loops serve.
  *
+ * The io_uring transport cannot be had with this: a handler there keeps its thread until it has answered, and the read
+ * that has the page locked may wait behind it.
+ *
  * With FUSE_CAP_WRITEBACK_CACHE all buffered writes would have the flag, and nothing need be told apart.  It is not
  * used: write(2) would return before the origin has the data, so that the death of this process would lose answered
  * writes; the image could be written past its end, in the kernel only; and its times would be the kernel's own.
@@ -34,7 +37,7 @@
 enum page_write {
 	PAGE_WRITE_DIRECT,	/* beside it: its pages are dropped before the answer */
 	PAGE_WRITE_THROUGH,	/* write(2) through it: the pages are right, or the kernel drops them itself */
-	PAGE_WRITE_BACK,	/* of dirty pages: if it fails, the kernel goes on showing what the origin does not have */
+	PAGE_WRITE_BACK,	/* of dirty pages: if it fails, the kernel shows what the origin does not have */
 };
 
 /*

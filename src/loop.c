@@ -12,6 +12,8 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "loop.h"
+#include "memory.h"
+#include "ring.h"
 
 /* What the threads wait for at the start; protected by loops->lock. */
 enum gate { GATE_CLOSED, GATE_RUN, GATE_ABORT };
@@ -55,36 +57,56 @@ static struct slot *take_received(void)
 	return slot;
 }
 
-struct slot *loop_slot(size_t len)
+struct slot *loop_slot(fuse_req_t req, size_t len)
 {
-	struct slot *slot = len <= SLOT_SMALL_BYTES ? pool_get_small(&current->pool) : NULL;
+	struct slot *slot;
 
-	return slot ? slot : take_received();
+	if (ring_brought(req))
+		return ring_slot(req, len);
+	slot = len <= SLOT_SMALL_BYTES ? pool_get_small(&current->pool) : NULL;
+	if (!slot)
+		slot = take_received();
+	slot->req = req;
+	return slot;
 }
 
 /* While large slots are plenty, not copying is faster; when they are not, they are what lets us receive. */
-struct slot *loop_slot_of_write(const char **data, size_t len)
+struct slot *loop_slot_of_write(fuse_req_t req, const char **data, size_t len)
 {
-	struct pool *pool = &current->pool;
 	struct slot *slot = NULL;
+	struct pool *pool;
 
+	if (ring_brought(req))
+		return ring_slot(req, len);
+	pool = &current->pool;
 	if (len <= SLOT_SMALL_BYTES && pool->nr_large_free < pool->nr_large / 2)
 		slot = pool_get_small(pool);
-	if (!slot)
-		return take_received();
-	memcpy(slot_payload(slot), *data, len);
-	*data = slot_payload(slot);
+	if (slot) {
+		memcpy(slot_payload(slot), *data, len);
+		*data = slot_payload(slot);
+	} else {
+		slot = take_received();
+	}
+	slot->req = req;
 	return slot;
 }
 
 void loop_submit(struct slot *slot)
 {
+	if (slot->ring) {
+		ring_submit(slot);
+		return;
+	}
 	current->in_flight++;
 	cwt_submit(current->cwt_loop, &slot->request);
 }
 
 void loop_finish(struct slot *slot)
 {
+	if (slot->ring) {
+		ring_finish(slot);
+		return;
+	}
 	cwt_assert(current->in_flight > 0);
 	current->in_flight--;
 	pool_put(&current->pool, slot);
@@ -287,6 +309,7 @@ static void *loop_main(void *arg)
 	struct loop *loop = arg;
 	int err = loop_open(loop);
 
+	memory_fill_thread();		/* now: what opening took is no longer there */
 	current = loop;
 	if (pass_gate(loop, err)) {
 		err = watch(loop->epoll_fd, loop->loops->fuse_fd, EPOLLEXCLUSIVE);

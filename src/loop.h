@@ -31,13 +31,14 @@ void loops_join(struct loops *loops);
 
 /*
  * For the handlers of requests, on a loop's thread.  A slot is given back by loop_finish(); slot->request is the
- * handler's to fill.
+ * handler's to fill.  Or for a request that was brought by a ring (ring.h), on its thread: then loop_submit() returns
+ * when it was answered, and NULL instead of a slot means that it was answered already, with an error.
  *
  * loop_slot    for a request whose answer has len bytes (0: none): a small one, or the one it was received in.
  * loop_slot_of_write  one that holds the len bytes at *data, which lie in the received slot; *data is moved with them.
  */
-struct slot *loop_slot(size_t len);
-struct slot *loop_slot_of_write(const char **data, size_t len);
+struct slot *loop_slot(fuse_req_t req, size_t len);
+struct slot *loop_slot_of_write(fuse_req_t req, const char **data, size_t len);
 
 /* Submit slot->request; its done(), or released() if it has one, must call loop_finish(). */
 void loop_submit(struct slot *slot);

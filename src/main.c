@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "base/log.h"
 #include "daemon.h"
 #include "loop.h"
@@ -28,6 +29,7 @@
 #include "mountpoint.h"
 #include "paths.h"
 #include "report.h"
+#include "ring.h"
 #include "server.h"
 #include "session.h"
 
@@ -132,6 +134,7 @@ static void prepare_threads(void)
 	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
 	pthread_setattr_default_np(&attr);
 	pthread_attr_destroy(&attr);
+	memory_keep_heap();
 }
 
 static void block_signals(struct program *p)
@@ -212,6 +215,19 @@ static enum event wait_for_event(struct program *p, bool ready)
 	}
 }
 
+/* libfuse falls back by itself when it cannot set the rings up; the answer to any request shows it. */
+static void report_transport(struct program *p)
+{
+	char *path = g_build_filename(p->paths.mountpoint, p->options.name, NULL);
+
+	if (access(path, F_OK))
+		log_debug("%s: %s", path, strerror(errno));
+	if (!atomic_load(&p->server.by_ring))
+		log_warning("-o io_uring: libfuse or the kernel refused it, requests come by /dev/fuse (-d shows what "
+			    "libfuse says)");
+	g_free(path);
+}
+
 static int mount_and_serve(struct program *p, struct cwt_error *err)
 {
 	struct stat st;
@@ -228,6 +244,8 @@ static int mount_and_serve(struct program *p, struct cwt_error *err)
 		warnings_mounted(p->server.warnings, st.st_dev);
 		p->mounts_fd = open(MOUNT_TABLE, O_RDONLY | O_CLOEXEC);
 	}
+	if (p->options.io_uring)
+		report_transport(p);
 	return write_pidfile(p->paths.pidfile, err);
 }
 
@@ -314,6 +332,8 @@ static int close_all(struct program *p)
 	server_stop_loops(&p->server);
 	if (p->loops)
 		loops_join(p->loops);
+	if (p->server.rings)
+		rings_close(p->server.rings);
 	server_close(&p->server);
 	if (p->server.cwt)
 		ret = cwt_close(p->server.cwt);
@@ -329,7 +349,7 @@ static int serve(struct program *p)
 	const struct options *o = &p->options;
 	struct cwt_error err = { "" };
 	enum event event;
-	unsigned nr_loops;
+	unsigned nr_loops = 0;
 	bool io_flusher;
 	int ret;
 
@@ -350,8 +370,12 @@ static int serve(struct program *p)
 		p->server.size_bytes = cwt_size_bytes(p->server.cwt);
 		p->server.block_size_bytes = cwt_block_size_bytes(p->server.cwt);
 		nr_loops = o->loops ? o->loops : cwt_loops_advised(p->server.cwt);
+		if (o->io_uring)
+			nr_loops = MIN(nr_loops, CWT_LOOPS_MAX - 1);
 		ret = loops_start(&p->server, nr_loops, &p->loops, &err);
 	}
+	if (!ret && o->io_uring)
+		ret = rings_open(&p->server, CWT_LOOPS_MAX - nr_loops, &p->server.rings, &err);
 	if (!ret)
 		ret = mount_and_serve(p, &err);
 	if (ret) {
@@ -399,6 +423,8 @@ static int prepare(struct program *p, int argc, char **argv, struct cwt_error *e
 		printf("cachewtfs %s (libfuse %s)\n", cwt_version(), fuse_pkgversion());
 		return EXIT_SUCCESS;
 	}
+	if (p->options.io_uring && rings_check(err))
+		return EXIT_FAILURE;
 	if (paths_resolve(&p->options, &p->paths, err) || mountpoint_check(p->paths.mountpoint, &p->dead_mount, err))
 		return EXIT_FAILURE;
 	return -1;

@@ -14,6 +14,7 @@ enum mount_option_kind {
 	MOUNT_OPTION_READ_ONLY,		/* ro: --read-only, and the mount is read-only for the kernel too */
 	MOUNT_OPTION_ATTRIBUTE,		/* uid=, gid=, umask=: ours, for the image's attributes */
 	MOUNT_OPTION_PAGE_CACHE,	/* page_cache=: how the image's handles are opened */
+	MOUNT_OPTION_IO_URING,		/* io_uring: how requests come */
 	MOUNT_OPTION_OTHER,		/* perhaps one of our long options */
 };
 

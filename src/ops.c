@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config.h"
+
 #include "base/bits.h"
 #include "control.h"
 #include "invalidate.h"
@@ -36,6 +38,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want = conn->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS);
 	if (server->options->page_cache)
 		conn->want &= ~(unsigned)FUSE_CAP_ASYNC_READ;	/* invalidate.h has the deadlock */
+#ifdef HAVE_FUSE_URING
+	if (server->options->io_uring)
+		conn->want |= conn->capable & FUSE_CAP_OVER_IO_URING;
+#endif
 	conn->max_write = SLOT_LARGE_BYTES;
 	conn->max_readahead = MIN(conn->max_readahead, SLOT_LARGE_BYTES);
 	conn->max_background = MAX_BACKGROUND;
@@ -111,13 +117,15 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 		return;
 	}
 	size = MIN(size, SLOT_LARGE_BYTES);
-	slot = loop_slot(size);
-	slot->req = req;
+	slot = loop_slot(req, size);
+	if (!slot)
+		return;
 	slot->request = (struct cwt_request){ .op = CWT_READ, .offset_bytes = (uint64_t)offset, .len_bytes = size,
 					      .buf = slot_payload(slot), .done = read_done };
 	loop_submit(slot);
 }
 
+/* Not of a request by a ring: the kernel reuses its buffer as soon as it has the answer. */
 static void write_released(struct cwt_request *request)
 {
 	loop_finish(slot_of(request));
@@ -160,12 +168,13 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 		control_write(server, req, ino, data, size, fi);
 		return;
 	}
-	slot = loop_slot_of_write(&data, size);
-	slot->req = req;
+	slot = loop_slot_of_write(req, &data, size);
+	if (!slot)
+		return;
 	slot->page_write = page_write_of(fi);
 	slot->request = (struct cwt_request){ .op = CWT_WRITE, .offset_bytes = (uint64_t)offset, .len_bytes = size,
 					      .buf = (void *)(uintptr_t)data, .done = write_done,
-					      .released = server->options->ack_origin ? write_released : NULL };
+					      .released = server->options->ack_origin && !slot->ring ? write_released : NULL };
 	loop_submit(slot);
 }
 
@@ -207,8 +216,9 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 		fuse_reply_err(req, 0);
 		return;
 	}
-	slot = loop_slot(0);
-	slot->req = req;
+	slot = loop_slot(req, 0);
+	if (!slot)
+		return;
 	slot->request = (struct cwt_request){ .op = CWT_FLUSH, .done = fsync_done };
 	loop_submit(slot);
 }
@@ -280,8 +290,9 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 		fuse_reply_err(req, error);
 		return;
 	}
-	slot = loop_slot(0);
-	slot->req = req;
+	slot = loop_slot(req, 0);
+	if (!slot)
+		return;
 	slot->wanted_bytes = len;
 	slot->request = (struct cwt_request){ .op = op, .offset_bytes = (uint64_t)offset, .len_bytes = len,
 					      .done = fallocate_done };
@@ -330,7 +341,7 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, s
 	}
 	seek = g_new(struct seek, 1);
 	*seek = (struct seek){ { .job.run = run_seek, .server = server, .req = req }, offset, whence };
-	worker_push(&server->queries, &seek->job.job);
+	server_start_job(&server->queries, &seek->job);
 }
 
 struct fuse_lowlevel_ops ops_all(void)

@@ -70,8 +70,8 @@ static GOptionContext *context_new(struct raw *raw)
 	g_option_context_set_help_enabled(context, FALSE);
 	g_option_context_set_description(context,
 		"Sizes take K, M, G, T (powers of 1024).  Mount options beside the long ones: ro, uid=N, gid=N,\n"
-		"umask=OCTAL, page_cache=on, allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8)\n"
-		"passes.\n"
+		"umask=OCTAL, page_cache=on, io_uring, allow_other, allow_root, auto_unmount, fsname=TEXT, and what\n"
+		"mount(8) passes.\n"
 		"All is said in cachewtfs(1).\n");
 	g_option_context_add_main_entries(context, entries, NULL);
 	return context;
@@ -182,6 +182,9 @@ static int sort_mount_option(const char *option, struct options *o, GPtrArray *a
 		return parse_attribute(option, o, err);
 	case MOUNT_OPTION_PAGE_CACHE:
 		return parse_page_cache(strchr(option, '=') + 1, &o->page_cache, err);
+	case MOUNT_OPTION_IO_URING:
+		o->io_uring = true;
+		return 0;
 	case MOUNT_OPTION_OTHER:
 		break;
 	}
@@ -333,6 +336,8 @@ static int take_raw(struct raw *raw, struct options *o, struct cwt_error *err)
 	o->reset = raw->reset;
 	o->debug = raw->debug;
 	o->foreground = raw->foreground || raw->debug;
+	if (!ret && o->page_cache && o->io_uring)
+		ret = error_set(err, -EINVAL, "-o io_uring: cannot be had with page_cache=on (leave one of them out)");
 	if (!ret)
 		ret = parse_mode(raw->mode, &o->mode, err);
 	if (!ret)

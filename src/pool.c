@@ -26,6 +26,15 @@ static void populate(void *memory, size_t len)
 		((volatile char *)memory)[i] = 0;
 }
 
+static void pool_add(struct pool *pool, char *at, bool large)
+{
+	struct slot *slot = (struct slot *)at;
+
+	slot->large = large;
+	slot->payload = at + SLOT_HEADER_BYTES;
+	pool_put(pool, slot);
+}
+
 int pool_open(struct pool *pool, unsigned nr_loops)
 {
 	unsigned nr_large = MAX(POOL_LARGE_TOTAL / nr_loops, POOL_LARGE_MIN);
@@ -44,12 +53,10 @@ int pool_open(struct pool *pool, unsigned nr_loops)
 		log_debug("pool: buffers will be in core dumps: %s", strerror(errno));
 
 	at = pool->memory;
-	for (unsigned n = 0; n < nr_large; n++, at += LARGE_STRIDE) {
-		((struct slot *)at)->large = true;
-		pool_put(pool, (struct slot *)at);
-	}
+	for (unsigned n = 0; n < nr_large; n++, at += LARGE_STRIDE)
+		pool_add(pool, at, true);
 	for (unsigned n = 0; n < nr_small; n++, at += SMALL_STRIDE)
-		pool_put(pool, (struct slot *)at);
+		pool_add(pool, at, false);
 	return 0;
 }
 

@@ -36,6 +36,8 @@
 struct slot {
 	struct slot *next;		/* while free */
 	bool large;
+	void *payload;			/* where the data is, or goes */
+	struct ring *ring;		/* that brought the request; NULL: /dev/fuse did, and the slot is of a pool */
 	fuse_req_t req;			/* what is answered when request is done */
 	uint64_t wanted_bytes;		/* fallocate: less done is a failure */
 	enum page_write page_write;	/* write: what it is to the page cache */
@@ -57,7 +59,7 @@ struct slot *pool_get_large(struct pool *pool);		/* NULL: none free */
 struct slot *pool_get_small(struct pool *pool);
 void pool_put(struct pool *pool, struct slot *slot);
 
-static inline void *slot_payload(struct slot *slot) { return (char *)slot + SLOT_HEADER_BYTES; }
+static inline void *slot_payload(struct slot *slot) { return slot->payload; }
 static inline void *slot_receive(struct slot *slot) { return (char *)slot + SLOT_HEADER_BYTES - RECEIVE_BEFORE_BYTES; }
 
 #endif

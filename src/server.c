@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "ring.h"
 #include "server.h"
 
 #define NR_WORKERS 4u
@@ -82,6 +83,21 @@ void server_ended(struct server *server)
 		return;
 	cwt_stopping(server->cwt);	/* at once: who unmounted us may be starting us anew already */
 	set_event(server->event_fd);
+}
+
+void server_start_job(struct worker *worker, struct server_job *job)
+{
+	struct rings *rings = job->server->rings;
+
+	if (!ring_brought(job->req)) {
+		worker_push(worker, &job->job);
+	} else if (rings_enter(rings)) {
+		job->job.run(&job->job);
+		rings_leave(rings);
+	} else {
+		fuse_reply_err(job->req, ENODEV);
+		g_free(job);
+	}
 }
 
 void server_stop_invalidating(struct server *server)

@@ -39,12 +39,14 @@ struct server {
 	atomic_bool ready;		/* the kernel has been answered: the mount works */
 	atomic_bool ended;		/* the kernel has let go of the mount */
 	atomic_int locked;		/* enum memory_locked; becomes known after ready */
+	atomic_bool by_ring;		/* requests come by the rings: -o io_uring, and it was not refused */
 	atomic_uint nr_handles;		/* open files, of the image and of control files */
 	struct worker queries, messages, statuses, invalidations;
+	struct rings *rings;		/* NULL: without -o io_uring */
 	unsigned nr_workers;		/* that were started, in this order */
 };
 
-/* A request that one of the workers answers. */
+/* A request that one of the workers answers.  At the head of what run() frees, with g_free(). */
 struct server_job {
 	struct job job;
 	struct server *server;
@@ -58,6 +60,9 @@ void server_close(struct server *server);	/* waits for the jobs; also after a fa
 void server_ready(struct server *server);
 void server_ended(struct server *server);
 void server_stop_loops(struct server *server);
+
+/* A handler's: have the worker run job, or, if the request was brought by a ring, run it now. */
+void server_start_job(struct worker *worker, struct server_job *job);
 
 /* Before the loops are told to end: what is under way may wait for them.  From now on nothing is invalidated. */
 void server_stop_invalidating(struct server *server);

@@ -8,6 +8,7 @@
 #include "mountpoint.h"
 #include "ops.h"
 #include "report.h"
+#include "ring.h"
 #include "session.h"
 
 /* -o OPTION, with what would end it or escape in it escaped. */
@@ -38,6 +39,8 @@ static int add_options(struct fuse_args *args, const struct options *options, co
 	if (!err)
 		err = add_option(args, fsname);
 	g_free(fsname);
+	if (!err && options->io_uring)
+		err = add_option(args, "io_uring");
 	for (char **option = options->fuse; !err && *option; option++)
 		err = add_option(args, *option);
 	return err;
@@ -95,6 +98,7 @@ void session_close(struct server *server)
 {
 	if (!server->session || !atomic_load(&server->ended))
 		return;
+	rings_end_threads(server);
 	fuse_session_unmount(server->session);	/* sees that the connection is gone and only closes it */
 	fuse_session_destroy(server->session);
 	server->session = NULL;

@@ -71,6 +71,7 @@ static void add_mount(JsonBuilder *builder, const struct mount_status *mount)
 		g_free(valid);
 	}
 	json_builder_end_array(builder);
+	add_text(builder, "transport", status_transport(mount));
 }
 
 char *status_json(const struct cwt_status *status, const struct mount_status *mount)

@@ -8,6 +8,11 @@
 #define SECTOR_BYTES 512u
 #define U64 "%" G_GUINT64_FORMAT
 
+const char *status_transport(const struct mount_status *mount)
+{
+	return mount->io_uring ? "io_uring" : "classic";
+}
+
 const char *status_mode_name(enum cwt_mode mode)
 {
 	switch (mode) {
@@ -149,6 +154,7 @@ static void add_mount(GString *out, const struct mount_status *mount)
 {
 	add_text(out, "locked memory", mount->locked_memory);
 	add_text(out, "io flusher", mount->io_flusher ? "yes" : "no");
+	add_text(out, "transport", status_transport(mount));
 	for (const char *const *warning = mount->warnings; *warning; warning++)
 		add_text(out, "warning", *warning);
 }

@@ -23,12 +23,14 @@ struct mount_status {
 	const char *locked_memory;	/* memory_locked_name() */
 	bool io_flusher;
 	const char *const *warnings;	/* NULL-ended */
+	bool io_uring;			/* requests come by the rings */
 };
 
 /* Free with g_free(). */
 char *status_text(const struct cwt_status *status, const struct mount_status *mount);
 char *status_json(const struct cwt_status *status, const struct mount_status *mount);
 
+const char *status_transport(const struct mount_status *mount);	/* "io_uring", or "classic": /dev/fuse */
 const char *status_mode_name(enum cwt_mode mode);
 const char *status_warm_after(const struct cwt_status *status);	/* the word of --warm-after */
 const char *status_bypass_name(enum cwt_bypass bypass);

@@ -128,7 +128,7 @@ static void query(struct server *server, fuse_req_t req, void (*run)(struct job 
 	struct server_job *job = g_new(struct server_job, 1);
 
 	*job = (struct server_job){ .job.run = run, .server = server, .req = req };
-	worker_push(&server->queries, &job->job);
+	server_start_job(&server->queries, job);
 }
 
 static void answer_attr(struct server *server, fuse_req_t req, uint64_t ino)

@@ -71,7 +71,7 @@
 	M(TAG_IGNORED, "tag-ignored")				/* R2: the origin was another's meanwhile */ \
 	M(TIMES_IGNORED, "times-ignored")			/* the origin was written while it was not mounted */ \
 	/* the mount */ \
-	M(PAGES_KEPT, "pages-kept")				/* page_cache=on: what is written beside the pages leaves them */
+	M(PAGES_KEPT, "pages-kept")				/* page_cache=on: what is written beside them stays unseen */
 
 enum mutant {
 	MUTANT_NONE,

@@ -395,16 +395,10 @@ int cwt_loop_open(struct cwt *cwt, struct cwt_loop **out)
 	return 0;
 }
 
-/* Nothing of this loop is under way: a fill may still be, whose readers were all answered. */
-static bool loop_is_idle(struct cwt_loop *loop)
+/* A fill may still be under way, whose readers were all answered. */
+bool cwt_loop_busy(const struct cwt_loop *loop)
 {
-	unsigned nr_fills_free = 0;
-
-	pthread_mutex_lock(&loop->engine->lock);
-	list_for_each(n, &loop->free_fills)
-		nr_fills_free++;
-	pthread_mutex_unlock(&loop->engine->lock);
-	return nr_fills_free == loop->nr_fills && loop->nr_breqs_free == BREQS_PER_LOOP;
+	return loop->nr_requests || atomic_load(&loop->nr_fills_busy) || loop->nr_breqs_free != BREQS_PER_LOOP;
 }
 
 /* The caller's requests are answered and released, but a fill may still write the cache, or serve another loop's reader. */
@@ -412,7 +406,7 @@ void cwt_loop_close(struct cwt_loop *loop)
 {
 	cwt_assert(!loop->nr_requests);
 	loop->edge_triggered = false;	/* poll() here is not */
-	while (!loop_is_idle(loop)) {
+	while (cwt_loop_busy(loop)) {
 		struct pollfd pfd = { .fd = device_queue_fd(loop->queue), .events = POLLIN };
 
 		if (!cwt_loop_turn(loop))

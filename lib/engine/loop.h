@@ -49,6 +49,7 @@ struct cwt_loop {
 	uint8_t *fill_memory;
 	size_t fill_memory_bytes;
 	unsigned nr_fills, nr_breqs_free;
+	atomic_uint nr_fills_busy;	/* read by this thread, changed under cwt.lock */
 	uint64_t nr_requests;		/* submitted and not the caller's again */
 
 	pthread_mutex_t inbox_lock;

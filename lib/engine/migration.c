@@ -68,6 +68,7 @@ bool fill_start_locked(struct block_request *b)
 		return false;
 	}
 	list_del(&f->node);
+	atomic_fetch_add(&loop->nr_fills_busy, 1);
 	f->state = FILL_READING;
 	f->oblock = b->oblock;
 	f->cblock = c;
@@ -120,6 +121,7 @@ void fill_put_locked(struct fill *f)
 	f->state = FILL_FREE;
 	/* Another loop's thread may be here: free_fills is touched under cwt.lock only. */
 	list_add_head(&f->loop->free_fills, &f->node);
+	atomic_fetch_sub(&f->loop->nr_fills_busy, 1);
 }
 
 /* The mapping becomes visible, whole, or not at all (I6); then the writes that waited are let in (I5). */

@@ -26,10 +26,12 @@ MOUNT_TESTS = \
 	tests/mount/test-fifty-remounts.sh \
 	tests/mount/test-fio-verify.sh \
 	tests/mount/test-full-cache-disk.sh \
+	tests/mount/test-io-uring.sh \
 	tests/mount/test-kill9.sh \
 	tests/mount/test-kill9-filesystem.sh \
 	tests/mount/test-locked-memory.sh \
 	tests/mount/test-loop-device-warnings.sh \
+	tests/mount/test-loops-ask-for-no-memory.sh \
 	tests/mount/test-memory-pressure.sh \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \

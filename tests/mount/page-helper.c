@@ -204,9 +204,9 @@ static int overtaken(char **argv)
 /*
  * ------------------------------------------------------------------ stress
  *
- * One writer keeps a write of each extent under way, all at once; a write fills its extent with the next round's number.
- * Readers look at ranges of any place and length, by read and by mapping.  What they see was written no earlier than
- * the round that was answered when they began, and no later than the one under way when they ended.
+ * One writer keeps a write of each extent under way, all at once; a write fills its extent with the number of
+ * the next round.  Readers look at ranges of any place and length, by read and by mapping.  What they see was written
+ * no earlier than the round that was answered when they began, and no later than the one under way when they ended.
  */
 static atomic_uint begun[EXTENTS], answered[EXTENTS];
 static atomic_bool stress_over;
