@@ -49,6 +49,7 @@ static char *content(const struct server *server, uint64_t ino)
 		.locked_memory = memory_locked_name(atomic_load(&server->locked)), .io_flusher = server->io_flusher,
 		.warnings = (const char *const *)warnings, .io_uring = atomic_load(&server->by_ring),
 	};
+	mount.ack_origin &= !mount.io_uring;	/* a ring's buffer cannot wait for the cache */
 	text = ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);
 	g_strfreev(warnings);
 	return text;

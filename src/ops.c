@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The image's data path: what the kernel asks, as requests of the engine.  A handler fills the request in a slot and
- * submits it; done(), on the same thread, answers and gives the slot back.  With --ack origin done() only answers a
- * write: the cache leg reads from its slot, which released() gives back.  Control files are handed to control.c.
+ * submits it; done(), on the same thread, answers and gives the slot back.  With --ack origin, the default, done() only
+ * answers a write: the cache leg reads from its slot, which released() gives back.  Control files are handed to
+ * control.c.
  */
 #include <errno.h>
 #include <linux/falloc.h>

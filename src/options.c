@@ -36,7 +36,7 @@ static GOptionContext *context_new(struct raw *raw)
 		{ "policy", 0, 0, G_OPTION_ARG_FILENAME, &raw->policy, "what to promote and demote; default clock",
 		  "NAME[,KEY=VALUE...]" },
 		{ "ack", 0, 0, G_OPTION_ARG_FILENAME, &raw->ack,
-		  "when a write is answered: when it is on both stores (default), or on the origin", "WHEN" },
+		  "when a write is answered: when the origin has it (default), or when both stores have", "origin|both" },
 		{ "warm-after", 0, 0, G_OPTION_ARG_FILENAME, &raw->warm_after,
 		  "what the cache is to stay warm over: kill (default), or power too, which costs flushes", "WHAT" },
 		{ "commit-interval", 0, 0, G_OPTION_ARG_FILENAME, &raw->commit_interval,
@@ -288,9 +288,9 @@ static int parse_warm_after(const char *text, bool *power, struct cwt_error *err
 
 static int parse_ack(const char *text, bool *origin, struct cwt_error *err)
 {
-	*origin = text && !strcmp(text, "origin");
+	*origin = !text || !strcmp(text, "origin");
 	if (text && !*origin && strcmp(text, "both"))
-		return error_set(err, -EINVAL, "--ack %s: no such thing (both or origin)", text);
+		return error_set(err, -EINVAL, "--ack %s: no such thing (origin or both)", text);
 	return 0;
 }
 

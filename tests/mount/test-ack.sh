@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# --ack origin: a write is answered before the cache has it, and nobody can tell by what he reads: not at once, not after
-# a kill, and not after an unmount.  --ack both waits for the cache.
+# --ack origin, the default: a write is answered before the cache has it, and nobody can tell by what he reads: not at
+# once, not after a kill, and not after an unmount.  --ack both waits for the cache.
 # shellcheck source=functions.sh
 . "${srcdir:-.}/tests/mount/functions.sh"
 require fuse
@@ -48,6 +48,7 @@ verify_mappings 64
 
 # All of it is still warm.
 start_cachewtfs
+[ "$(status ack)" = origin ] || fail "ack: $(status ack) is the default"
 compare_image
 expect 'read misses' -eq 0
 stop_cachewtfs

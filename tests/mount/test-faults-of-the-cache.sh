@@ -17,9 +17,9 @@ stop_cachewtfs
 start_cachewtfs --fault cache:write:error=EIO,times=2,$label_spared
 status start | grep -q '^warm' || fail "not warm: $(status start)"
 [ "$("$IO_HELPER" pwrite "$image" 1050000 5000)" = 5000 ] || fail "a failing write of the cache reaches the user"
+compare_image			# waits for the cache
 expect 'cache write errors' -ge 1
 expect invalidations -ge 1
-compare_image
 compare_image
 stop_cachewtfs
 verify_mappings

@@ -76,7 +76,7 @@ START_TEST(nothing_given_is_the_defaults)
 	ck_assert(!o.cache && !o.metadata && !o.policy && !o.pidfile && !o.faults && o.fuse && !o.fuse[0]);
 	ck_assert(!o.cache_size_bytes && !o.block_size_bytes && !o.commit_interval_ms && !o.loops && !o.busy_poll_us);
 	ck_assert_int_eq(o.mode, CWT_WRITETHROUGH);
-	ck_assert(!o.ack_origin);
+	ck_assert(o.ack_origin);
 	ck_assert(!o.read_only && !o.warm_after_power && !o.trust_origin && !o.reset && !o.foreground && !o.debug);
 	ck_assert(!o.own_uid && !o.own_gid && !o.own_umask);
 	options_free(&o);
@@ -89,7 +89,7 @@ START_TEST(every_long_option_is_taken)
 	struct cwt_error err;
 
 	ck_assert_int_eq(PARSE(&o, &err, "--cache=/c", "--metadata", "/m", "--cache-size=10G", "--block-size=4K",
-			       "--mode=writearound", "--policy=lru", "--ack=origin", "--warm-after=power", "--commit-interval=0.5",
+			       "--mode=writearound", "--policy=lru", "--ack=both", "--warm-after=power", "--commit-interval=0.5",
 			       "--name=n", "--read-only", "--trust-origin", "--reset", "--loops=16", "--busy-poll=50", "-d", "a",
 			       "b"), 0);
 	ck_assert_str_eq(o.cache, "/c");
@@ -102,7 +102,7 @@ START_TEST(every_long_option_is_taken)
 	ck_assert_str_eq(o.name, "n");
 	ck_assert_uint_eq(o.loops, 16);
 	ck_assert_uint_eq(o.busy_poll_us, 50);
-	ck_assert(o.ack_origin);
+	ck_assert(!o.ack_origin);
 	ck_assert(o.read_only && o.warm_after_power && o.trust_origin && o.reset && o.debug);
 	ck_assert_msg(o.foreground, "-d implies -f");
 	options_free(&o);
@@ -115,12 +115,12 @@ START_TEST(mount_options_are_the_same_as_long_ones)
 	struct cwt_error err;
 
 	ck_assert_int_eq(PARSE(&o, &err, "a", "b", "-o", "cache=/c,metadata=/m,cache-size=1M,name=n,reset",
-			       "-oread-only,mode=passthrough,warm-after=power,ack=origin"), 0);
+			       "-oread-only,mode=passthrough,warm-after=power,ack=both"), 0);
 	ck_assert_str_eq(o.cache, "/c");
 	ck_assert_str_eq(o.metadata, "/m");
 	ck_assert_uint_eq(o.cache_size_bytes, 1u << 20);
 	ck_assert_str_eq(o.name, "n");
-	ck_assert(o.reset && o.read_only && o.warm_after_power && o.ack_origin);
+	ck_assert(o.reset && o.read_only && o.warm_after_power && !o.ack_origin);
 	ck_assert_int_eq(o.mode, CWT_PASSTHROUGH);
 	ck_assert_ptr_null(o.fuse[0]);
 	options_free(&o);
@@ -132,11 +132,11 @@ START_TEST(a_long_option_wins_over_a_mount_option_and_faults_add_up)
 	struct options o;
 	struct cwt_error err;
 
-	ck_assert_int_eq(PARSE(&o, &err, "--cache=/long", "--warm-after=kill", "--ack=both",
+	ck_assert_int_eq(PARSE(&o, &err, "--cache=/long", "--warm-after=kill", "--ack=origin",
 			       "--fault=cache:read:error=EIO", "a", "b",
-			       "-o", "warm-after=power,ack=origin,cache=/list,fault=origin:write:error=EIO\\,skip=3\\,times=1"), 0);
+			       "-o", "warm-after=power,ack=both,cache=/list,fault=origin:write:error=EIO\\,skip=3\\,times=1"), 0);
 	ck_assert_str_eq(o.cache, "/long");
-	ck_assert(!o.warm_after_power && !o.ack_origin);
+	ck_assert(!o.warm_after_power && o.ack_origin);
 	ck_assert_uint_eq(g_strv_length(o.faults), 2);
 	ck_assert_str_eq(o.faults[0], "origin:write:error=EIO,skip=3,times=1");
 	ck_assert_str_eq(o.faults[1], "cache:read:error=EIO");
