@@ -105,12 +105,25 @@ enum cwt_op {
 	CWT_ZERO,	/* offset, len: reads back zeros, by any means */
 };
 
+/*
+ * Who is answered when.  A request and its buffer are the engine's from cwt_submit() on.
+ *
+ *	released NULL	done() comes when everything has ended: of a write that hits, when origin and cache have it.
+ *			Request and buffer are the caller's again, who may free them, or submit anew, in done().
+ *	released set	done() of a write comes as soon as the origin has it; the cache leg follows.  Request and buffer stay
+ *			the engine's, and unchanged, until released(), which comes exactly once, after done(), when the cache
+ *			has it, too.  Requests that have nothing to follow are released right after done().
+ *
+ * Both say the same about the data: what was answered is on the origin, and every later read sees it, since a read of a
+ * range that is still on its way to the cache waits for it.  What is gained is the time of the cache's write.
+ */
 struct cwt_request {
 	enum cwt_op op;
 	uint64_t offset_bytes;
 	uint64_t len_bytes;
-	void *buf;			/* the caller's until done(); not used by flush, punch, zero */
-	void (*done)(struct cwt_request *request);	/* on the loop's thread, from cwt_loop_turn(); may submit and free */
+	void *buf;			/* not used by flush, punch, zero */
+	void (*done)(struct cwt_request *request);	/* the answer: on the loop's thread, from cwt_loop_turn() */
+	void (*released)(struct cwt_request *request);	/* NULL, or as above: who is answered when, and who owns what */
 	void *user;
 
 	int64_t result;			/* bytes done (a prefix of the request), or a negative errno if that is empty.  Flush: 0 */
@@ -123,14 +136,17 @@ struct cwt_request {
  * beyond; -EAGAIN: no AIO context to be had.
  */
 CWT_PUBLIC int cwt_loop_open(struct cwt *cwt, struct cwt_loop **out);
-CWT_PUBLIC void cwt_loop_close(struct cwt_loop *loop);	/* every request was answered */
+CWT_PUBLIC void cwt_loop_close(struct cwt_loop *loop);	/* every request was answered, and released */
 
-/* Take over request until its done().  Does no I/O and never calls done() itself.  Any number may be under way. */
+/*
+ * Take over request until its done(), or released().  Does no I/O and calls neither of them itself.  Any number may be
+ * under way.
+ */
 CWT_PUBLIC void cwt_submit(struct cwt_loop *loop, struct cwt_request *request);
 
 /*
  * One turn: reap what the devices finished, run the worker stage (deferred writethrough, unparked requests,
- * migrations), submit everything in one go, answer everything that is finished.  Never blocks.  Returns how many things
+ * migrations), submit everything in one go, answer (and release) everything that is finished.  Never blocks.  Returns how many things
  * it did: 0 means that the thread may wait on cwt_loop_fd().
  */
 CWT_PUBLIC int cwt_loop_turn(struct cwt_loop *loop);

@@ -44,9 +44,11 @@ static char *content(const struct server *server, uint64_t ino)
 		return g_strdup("");
 	cwt_get_status(server->cwt, &status);
 	warnings = warnings_look(server->warnings);
-	mount = (struct mount_status){ memory_locked_name(atomic_load(&server->locked)), server->io_flusher,
-				       (const char *const *)warnings, server->options->page_cache,
-				       atomic_load(&server->by_ring) };
+	mount = (struct mount_status){
+		.ack_origin = server->options->ack_origin, .page_cache = server->options->page_cache,
+		.locked_memory = memory_locked_name(atomic_load(&server->locked)), .io_flusher = server->io_flusher,
+		.io_uring = atomic_load(&server->by_ring), .warnings = (const char *const *)warnings,
+	};
 	text = ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);
 	g_strfreev(warnings);
 	return text;

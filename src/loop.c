@@ -24,7 +24,7 @@ struct loop {
 	struct cwt_loop *cwt_loop;
 	struct pool pool;
 	struct slot *received;		/* of the request that is being handled; NULL when its handler has taken it */
-	unsigned in_flight;
+	unsigned in_flight;		/* slots that the engine has: not answered, or not released */
 	unsigned burst;			/* how many requests are received before a turn, 1 to TURN_REQUESTS */
 	int epoll_fd;			/* FUSE, the engine, the stop */
 	int engine_epoll_fd;		/* the engine and the stop */

@@ -40,7 +40,7 @@ void loops_join(struct loops *loops);
 struct slot *loop_slot(fuse_req_t req, size_t len);
 struct slot *loop_slot_of_write(fuse_req_t req, const char **data, size_t len);
 
-/* Submit slot->request; its done() must call loop_finish(). */
+/* Submit slot->request; its done(), or released() if it has one, must call loop_finish(). */
 void loop_submit(struct slot *slot);
 void loop_finish(struct slot *slot);
 

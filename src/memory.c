@@ -45,6 +45,11 @@ bool memory_be_io_flusher(void)
 	return false;
 }
 
+bool memory_can_be_locked(void)
+{
+	return !HAS_SHADOW_MEMORY;
+}
+
 static struct { void *start; size_t len_bytes; } pinned;
 
 /* Never looked at, so what happens to the file is no SIGBUS. */
@@ -146,7 +151,7 @@ enum memory_locked memory_lock(void)
 {
 	uint64_t limit_bytes;
 
-	if (HAS_SHADOW_MEMORY) {
+	if (!memory_can_be_locked()) {
 		log_debug("memory is not locked: this program was built with a sanitizer");
 		return MEMORY_NOT_LOCKED;
 	}

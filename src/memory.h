@@ -39,6 +39,7 @@ bool memory_be_io_flusher(void);
  * limit of locked memory is first raised to the hard one.
  */
 enum memory_locked memory_lock(void);
+bool memory_can_be_locked(void);	/* not so in the build of a sanitizer */
 
 const char *memory_locked_name(enum memory_locked locked);	/* the word of the status */
 

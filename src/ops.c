@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The image's data path: what the kernel asks, as requests of the engine.  A handler fills the request in a slot and
- * submits it; done(), on the same thread, answers and gives the slot back.  Control files are handed to control.c.
+ * submits it; done(), on the same thread, answers and gives the slot back.  With --ack origin done() only answers a
+ * write: the cache leg reads from its slot, which released() gives back.  Control files are handed to control.c.
  */
 #include <errno.h>
 #include <linux/falloc.h>
@@ -123,6 +124,11 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	loop_submit(slot);
 }
 
+static void write_released(struct cwt_request *request)
+{
+	loop_finish(slot_of(request));
+}
+
 static void answer_write(fuse_req_t req, int64_t result)
 {
 	if (result < 0)
@@ -146,16 +152,18 @@ static void write_done(struct cwt_request *request)
 				      request->result);
 	else
 		answer_write(slot->req, request->result);
-	loop_finish(slot);
+	if (!request->released)
+		loop_finish(slot);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
+	struct server *server = fuse_req_userdata(req);
 	struct slot *slot;
 
 	if (ino != INO_IMAGE) {
-		control_write(fuse_req_userdata(req), req, ino, data, size, fi);
+		control_write(server, req, ino, data, size, fi);
 		return;
 	}
 	slot = loop_slot_of_write(req, &data, size);
@@ -163,7 +171,8 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 		return;
 	slot->page_write = page_write_of(fi);
 	slot->request = (struct cwt_request){ .op = CWT_WRITE, .offset_bytes = (uint64_t)offset, .len_bytes = size,
-					      .buf = (void *)(uintptr_t)data, .done = write_done };
+					      .buf = (void *)(uintptr_t)data, .done = write_done,
+					      .released = server->options->ack_origin ? write_released : NULL };
 	loop_submit(slot);
 }
 

@@ -14,7 +14,7 @@
 
 /* What GLib fills in: text as it was given.  G_OPTION_ARG_FILENAME throughout, since any bytes may come. */
 struct raw {
-	char *cache, *metadata, *cache_size, *block_size, *mode, *policy, *warm_after, *commit_interval, *name, *loops,
+	char *cache, *metadata, *cache_size, *block_size, *mode, *policy, *ack, *warm_after, *commit_interval, *name, *loops,
 	     *busy_poll, *pidfile;
 	char **faults, **lists, **rest;
 	gboolean read_only, trust_origin, reset, foreground, debug, version, help;
@@ -35,6 +35,8 @@ static GOptionContext *context_new(struct raw *raw)
 		  "writethrough (default), writearound or passthrough", "MODE" },
 		{ "policy", 0, 0, G_OPTION_ARG_FILENAME, &raw->policy, "what to promote and demote; default clock",
 		  "NAME[,KEY=VALUE...]" },
+		{ "ack", 0, 0, G_OPTION_ARG_FILENAME, &raw->ack,
+		  "when a write is answered: when it is on both stores (default), or on the origin", "WHEN" },
 		{ "warm-after", 0, 0, G_OPTION_ARG_FILENAME, &raw->warm_after,
 		  "what the cache is to stay warm over: kill (default), or power too, which costs flushes", "WHAT" },
 		{ "commit-interval", 0, 0, G_OPTION_ARG_FILENAME, &raw->commit_interval,
@@ -78,8 +80,8 @@ static GOptionContext *context_new(struct raw *raw)
 static void raw_free(struct raw *raw)
 {
 	char *const texts[] = { raw->cache, raw->metadata, raw->cache_size, raw->block_size, raw->mode, raw->policy,
-				raw->warm_after, raw->commit_interval, raw->name, raw->loops,
-				raw->busy_poll, raw->pidfile };
+				raw->ack, raw->warm_after, raw->commit_interval, raw->name, raw->loops, raw->busy_poll,
+				raw->pidfile };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
 		g_free(texts[i]);
@@ -284,6 +286,14 @@ static int parse_warm_after(const char *text, bool *power, struct cwt_error *err
 	return 0;
 }
 
+static int parse_ack(const char *text, bool *origin, struct cwt_error *err)
+{
+	*origin = text && !strcmp(text, "origin");
+	if (text && !*origin && strcmp(text, "both"))
+		return error_set(err, -EINVAL, "--ack %s: no such thing (both or origin)", text);
+	return 0;
+}
+
 static int check_name(const char *name, struct cwt_error *err)
 {
 	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
@@ -330,6 +340,8 @@ static int take_raw(struct raw *raw, struct options *o, struct cwt_error *err)
 		ret = error_set(err, -EINVAL, "-o io_uring: cannot be had with page_cache=on (leave one of them out)");
 	if (!ret)
 		ret = parse_mode(raw->mode, &o->mode, err);
+	if (!ret)
+		ret = parse_ack(raw->ack, &o->ack_origin, err);
 	if (!ret)
 		ret = parse_warm_after(raw->warm_after, &o->warm_after_power, err);
 	if (!ret)

@@ -33,6 +33,7 @@ struct options {
 	unsigned loops;			/* 0: not given */
 	uint32_t busy_poll_us;		/* 0: wait at once */
 	enum cwt_mode mode;
+	bool ack_origin;		/* answer a write when the origin has it; else when the cache has it, too */
 	bool read_only, warm_after_power, trust_origin, reset, foreground, debug;
 	bool page_cache;		/* -o page_cache=on: cached handles */
 	bool io_uring;			/* -o io_uring: requests by rings; never with page_cache */

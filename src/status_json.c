@@ -71,7 +71,6 @@ static void add_mount(JsonBuilder *builder, const struct mount_status *mount)
 		g_free(valid);
 	}
 	json_builder_end_array(builder);
-	add_field(builder, "page_cache", BOOLEAN, &mount->page_cache);
 	add_text(builder, "transport", status_transport(mount));
 }
 
@@ -87,6 +86,8 @@ char *status_json(const struct cwt_status *status, const struct mount_status *mo
 	add_text(builder, "mode", status_mode_name(status->mode));
 	add_text(builder, "warm_after", status_warm_after(status));
 	add_text(builder, "bypass", status_bypass_name(status->bypass));
+	add_text(builder, "ack", status_ack(mount));
+	add_field(builder, "page_cache", BOOLEAN, &mount->page_cache);
 	add_mount(builder, mount);
 	json_builder_end_object(builder);
 	root = json_builder_get_root(builder);

@@ -40,6 +40,11 @@ const char *status_bypass_name(enum cwt_bypass bypass)
 	return "unknown";
 }
 
+const char *status_ack(const struct mount_status *mount)
+{
+	return mount->ack_origin ? "origin" : "both";
+}
+
 /* "clock,ghost=50" as dm-cache writes a policy: name, number of words, and a key and its value are two words. */
 static void add_policy(GString *out, const char *policy)
 {
@@ -149,7 +154,6 @@ static void add_mount(GString *out, const struct mount_status *mount)
 {
 	add_text(out, "locked memory", mount->locked_memory);
 	add_text(out, "io flusher", mount->io_flusher ? "yes" : "no");
-	add_text(out, "page cache", mount->page_cache ? "on" : "off");
 	add_text(out, "transport", status_transport(mount));
 	for (const char *const *warning = mount->warnings; *warning; warning++)
 		add_text(out, "warning", *warning);
@@ -162,6 +166,8 @@ char *status_text(const struct cwt_status *status, const struct mount_status *mo
 	add_dm_line(out, status);
 	add_setup(out, status);
 	add_numbers(out, status);
+	add_text(out, "ack", status_ack(mount));
+	add_text(out, "page cache", mount->page_cache ? "on" : "off");
 	add_mount(out, mount);
 	return g_string_free(out, FALSE);
 }

@@ -8,6 +8,8 @@
  *
  * JSON: one object; its members have the names of struct cwt_status and struct mount_status.  Text that is not UTF-8
  * has U+FFFD for the wrong bytes.
+ *
+ * New lines and members come after the others.
  */
 #ifndef CWT_SRC_STATUS_TEXT_H
 #define CWT_SRC_STATUS_TEXT_H
@@ -16,10 +18,11 @@
 
 /* What the engine does not know of. */
 struct mount_status {
+	bool ack_origin;		/* --ack */
+	bool page_cache;		/* handles are cached */
 	const char *locked_memory;	/* memory_locked_name() */
 	bool io_flusher;
 	const char *const *warnings;	/* NULL-ended */
-	bool page_cache;		/* handles are cached */
 	bool io_uring;			/* requests come by the rings */
 };
 
@@ -31,5 +34,6 @@ const char *status_transport(const struct mount_status *mount);	/* "io_uring", o
 const char *status_mode_name(enum cwt_mode mode);
 const char *status_warm_after(const struct cwt_status *status);	/* the word of --warm-after */
 const char *status_bypass_name(enum cwt_bypass bypass);
+const char *status_ack(const struct mount_status *mount);		/* the word of --ack */
 
 #endif

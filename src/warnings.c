@@ -20,7 +20,7 @@ struct warnings {
 	struct place places[NR_STORES];		/* constant */
 	pthread_mutex_t lock;
 	char image_device[32];			/* "MAJOR:MINOR"; empty before the mount.  Protected by lock */
-	GHashTable *said;			/* a set of lines.  Protected by lock */
+	char **last;				/* what the last look saw.  Protected by lock */
 };
 
 struct warnings *warnings_new(const char *origin, const char *cache, const char *metadata)
@@ -30,7 +30,7 @@ struct warnings *warnings_new(const char *origin, const char *cache, const char 
 	struct warnings *warnings = g_new0(struct warnings, 1);
 
 	pthread_mutex_init(&warnings->lock, NULL);
-	warnings->said = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	warnings->last = g_new0(char *, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		char *real = realpath(paths[i], NULL);
 
@@ -46,7 +46,7 @@ void warnings_free(struct warnings *warnings)
 {
 	if (!warnings)
 		return;
-	g_hash_table_unref(warnings->said);
+	g_strfreev(warnings->last);
 	pthread_mutex_destroy(&warnings->lock);
 	g_free(warnings);
 }
@@ -82,10 +82,15 @@ static void add_loop_devices(const struct block_view *view, GPtrArray *lines)
 	g_strfreev(names);
 }
 
-static void say_once_locked(struct warnings *warnings, const char *line)
+static void say_new(struct warnings *warnings, char **lines)
 {
-	if (g_hash_table_add(warnings->said, g_strdup(line)))
-		log_warning("%s", line);
+	pthread_mutex_lock(&warnings->lock);
+	for (char **line = lines; *line; line++)
+		if (!g_strv_contains((const char *const *)warnings->last, *line))
+			log_warning("%s", *line);
+	g_strfreev(warnings->last);
+	warnings->last = g_strdupv(lines);
+	pthread_mutex_unlock(&warnings->lock);
 }
 
 char **warnings_look(struct warnings *warnings)
@@ -104,10 +109,7 @@ char **warnings_look(struct warnings *warnings)
 		add_loop_devices(&view, lines);
 		g_ptr_array_unref(view.mounts);
 	}
-	pthread_mutex_lock(&warnings->lock);
-	for (guint i = 0; i < lines->len; i++)
-		say_once_locked(warnings, g_ptr_array_index(lines, i));
-	pthread_mutex_unlock(&warnings->lock);
 	g_ptr_array_add(lines, NULL);
+	say_new(warnings, (char **)lines->pdata);
 	return (char **)g_ptr_array_free(lines, FALSE);
 }

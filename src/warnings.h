@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is wrong around the mount and no error yet: lines for the status, each also logged when it is seen for the first
- * time.  See loop_devices.h for what is looked for.
+ * What is wrong around the mount and no error yet: lines for the status, each also logged when a look sees it and the
+ * look before did not.  See loop_devices.h for what is looked for.
  *
  * Nobody tells us of a loop device, so it is looked when the status is read, and when the table of mounts has changed.
  */

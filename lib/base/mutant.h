@@ -29,6 +29,10 @@
 	M(PAST_ODD_END, "past-odd-end")				/* I6: the last block of an odd-sized origin is taken for whole */ \
 	M(ANSWERED_TWICE, "answered-twice")			/* I13 */ \
 	M(WRONG_PREFIX, "wrong-prefix")				/* I14: up to the last failed block, not to the first */ \
+	/* the answer between the legs */ \
+	M(CELL_LEFT_AT_ANSWER, "cell-left-at-answer")		/* W1: nobody waits for the cache leg any more */ \
+	M(RELEASED_AT_ANSWER, "released-at-answer")		/* the buffer is given back before the cache leg has ended */ \
+	M(REGION_LEFT_AT_ANSWER, "region-left-at-answer")	/* C1: a commit sees no write in the region any more */ \
 	/* fill and reuse */ \
 	M(FILL_HOLDS_NOTHING, "fill-holds-nothing")		/* I5, F1: writes pass a fill */ \
 	M(VOID_FILL_PUBLISHED, "void-fill-published")		/* F1: what voids a fill is not heard */ \
@@ -37,7 +41,7 @@
 	M(REUSE_UNDER_READER, "reuse-under-reader")		/* F3: requests that decided on it are still in flight */ \
 	/* busy marks */ \
 	M(MARK_AFTER_LEG, "mark-after-leg")			/* W2, B2: written after the origin leg was issued */ \
-	M(MARK_CLEARED_EARLY, "mark-cleared-early")		/* B1: when the origin leg has ended */ \
+	M(MARK_CLEARED_EARLY, "mark-cleared-early")		/* B1: when the origin leg has ended, answered or not */ \
 	M(REMOVAL_NOT_MARKED, "removal-not-marked")		/* B1: a removal that is not committed has no mark */ \
 	M(FAILED_MARK_IGNORED, "failed-mark-ignored")		/* W5 */ \
 	/* commit */ \
@@ -56,6 +60,7 @@
 	M(FLUSH_ANSWERS_LATER, "flush-answers-later")		/* I11: also those that came after it was issued */ \
 	M(FLUSH_FAILURE_KEEPS, "flush-failure-keeps")		/* E2: what the origin may have lost stays cached */ \
 	M(CACHE_FLUSH_FAILURE_KEEPS, "cache-flush-failure-keeps")	/* E3 */ \
+	M(FROZEN_KEEPS, "frozen-keeps")				/* E_VOID: nor are they void after it where no commit can say so */ \
 	/* start and recovery */ \
 	M(BUSY_MARKS_IGNORED, "busy-marks-ignored")		/* R3: what may differ is trusted after a kill */ \
 	M(ANY_BOOT_TRUSTED, "any-boot-trusted")			/* R1: and after a power cut */ \

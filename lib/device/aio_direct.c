@@ -19,67 +19,13 @@
  * Locking: returned is protected by returned_lock; the rest belongs to the queue's thread.
  */
 #include <errno.h>
-#include <libaio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/bits.h"
-#include "base/log.h"
-#include "device/aio_internal.h"
-
-/* The head of the memory that an io_context_t points to: the kernel's fs/aio.c has kept it since 2.6. */
-struct aio_ring {
-	unsigned id, nr, head, tail, magic, compat_features, incompat_features, header_bytes;
-	struct io_event events[];
-};
-
-#define AIO_RING_MAGIC 0xa10a10a1u
-
-struct aio_slot {
-	struct list node;
-	struct aio_source *source;
-	struct aio_run run;		/* what it is doing; of several, t is not used */
-	struct aio_transfer t;
-	struct iocb iocb;
-	struct aio_job job;
-	bool whole_job;			/* job is the whole transfer, not its buffered piece */
-};
-
-struct aio_source {
-	struct device_queue_source source;
-	struct device_queue *q;
-	io_context_t ctx;
-	bool have_ctx;
-	bool asked_for_ctx;
-	struct aio_ring *ring;		/* NULL: io_getevents */
-
-	struct list queued, singles, memory_queued;
-	struct list free_slots, starved, ready;
-	struct aio_slot *slots;
-	struct iocb **iocbs;		/* nr_slots: the argument of io_submit */
-	unsigned nr_slots;
-	unsigned nr_in_kernel;
-
-	uint8_t *bounce_memory;
-	uint8_t *bounces[AIO_NR_BOUNCES];
-	unsigned nr_bounces;
-
-	pthread_mutex_t returned_lock;
-	struct list returned;		/* aio_job.node */
-};
-
-static const struct device_queue_source_ops aio_source_ops;
-
-static struct aio_source *source_find(struct device_queue *q)
-{
-	struct device_queue_source *s = device_queue_find_source(q, &aio_source_ops);
-
-	return s ? container_of(s, struct aio_source, source) : NULL;
-}
+#include "device/aio_source.h"
 
 void aio_source_submit(struct aio_device *a, struct device_queue *q, struct device_io *io)
 {
-	struct aio_source *s = source_find(q);
+	struct aio_source *s = aio_source_find(q);
 
 	cwt_assert(s);			/* attached */
 	list_add_tail(a->path == AIO_PATH_MEMORY ? &s->memory_queued : &s->queued, &io->node);
@@ -153,8 +99,10 @@ static void slot_finish(struct aio_slot *slot, int error)
 	struct list *node;
 
 	slot_give_bounce_back(slot);
-	if (error && slot->run.nr_ios > 1)
+	if (error && slot->run.nr_ios > 1) {
 		list_splice_tail(&s->singles, &slot->run.ios);
+		s->nr_checked = 0;	/* perhaps it has just shrunk */
+	}
 	while ((node = list_pop(&slot->run.ios)))
 		device_io_done_later(s->q, list_entry(node, struct device_io, node), error);
 	list_add_tail(&s->free_slots, &slot->node);
@@ -197,6 +145,22 @@ static void slot_did(struct aio_slot *slot, ssize_t result)
 		slot_advance(slot);
 }
 
+/* Writes that go down together are checked together: a system call less for each. */
+static int check_size_once(struct aio_source *s, struct aio_device *a)
+{
+	int error;
+
+	for (unsigned i = 0; i < s->nr_checked; i++)
+		if (s->checked[i].a == a)
+			return s->checked[i].error;
+	error = aio_check_size(a);
+	if (s->nr_checked < AIO_CHECKED_MAX) {
+		s->checked[s->nr_checked].a = a;
+		s->checked[s->nr_checked++].error = error;
+	}
+	return error;
+}
+
 /* Returns how many transfers it took from queue. */
 static unsigned slot_start(struct aio_slot *slot, struct list *queue)
 {
@@ -211,7 +175,7 @@ static unsigned slot_start(struct aio_slot *slot, struct list *queue)
 		slot_to_pool(slot, io->offset_bytes, io->buf, io->len_bytes);
 		return 1;
 	}
-	error = io->op == DEVICE_WRITE ? aio_check_size(a) : 0;
+	error = io->op == DEVICE_WRITE ? check_size_once(slot->source, a) : 0;
 	if (error)
 		slot_finish(slot, error);
 	else if (slot->run.nr_ios > 1)
@@ -235,23 +199,26 @@ static int dispatch_queue(struct aio_source *s, struct list *queue)
 
 static void memory_do(struct aio_source *s, struct aio_run *run)
 {
-	bool whole = run->nr_ios > 1 && aio_run_do(run);
+	const struct device_io *first = aio_run_first(run);
+	struct aio_device *a = aio_device_of(first->dev);
+	int error = first->op == DEVICE_WRITE ? check_size_once(s, a) : 0;
+	bool whole = !error && run->nr_ios > 1 && aio_run_do(run);
 	struct list *node;
 
 	while ((node = list_pop(&run->ios))) {
 		struct device_io *io = list_entry(node, struct device_io, node);
-		int error = 0;
 
-		if (!whole)
-			error = aio_transfer_run(aio_device_of(io->dev), io->op, io->offset_bytes, io->buf, io->len_bytes);
-		device_io_done_later(s->q, io, error);
+		device_io_done_later(s->q, io, error || whole ? error :
+				     aio_transfer_do(a, io->op, io->offset_bytes, io->buf, io->len_bytes));
 	}
 }
 
 static int source_dispatch(struct aio_source *s)
 {
-	int nr = dispatch_queue(s, &s->singles) + dispatch_queue(s, &s->queued);
+	int nr;
 
+	s->nr_checked = 0;
+	nr = dispatch_queue(s, &s->singles) + dispatch_queue(s, &s->queued);
 	while (!list_empty(&s->memory_queued)) {
 		struct aio_run run;
 
@@ -296,7 +263,7 @@ static void source_io_submit(struct aio_source *s)
 	}
 }
 
-static int source_kick(struct device_queue_source *source)
+int aio_source_kick(struct device_queue_source *source)
 {
 	struct aio_source *s = container_of(source, struct aio_source, source);
 	int nr = source_dispatch(s);
@@ -378,7 +345,7 @@ void aio_source_return(struct aio_job *job)
  * What ended goes to the queue, which answers it; here freed slots and the next steps of read-modify-writes are put to
  * use.
  */
-static int source_reap(struct device_queue_source *source)
+int aio_source_reap(struct device_queue_source *source)
 {
 	struct aio_source *s = container_of(source, struct aio_source, source);
 
@@ -392,129 +359,4 @@ static int source_reap(struct device_queue_source *source)
 	if (!list_empty(&s->ready))
 		source_io_submit(s);
 	return 0;
-}
-
-/*
- * ------------------------------------------------------------------ attach and close
- */
-static void source_close(struct device_queue_source *source)
-{
-	struct aio_source *s = container_of(source, struct aio_source, source);
-
-	if (s->have_ctx)
-		io_destroy(s->ctx);
-	if (s->bounce_memory)
-		munmap(s->bounce_memory, AIO_NR_BOUNCES * AIO_BOUNCE_BYTES);
-	pthread_mutex_destroy(&s->returned_lock);
-	free(s->slots);
-	free(s->iocbs);
-	free(s);
-}
-
-static const struct device_queue_source_ops aio_source_ops = {
-	.kind = "aio",
-	.kick = source_kick,
-	.reap = source_reap,
-	.close = source_close,
-};
-
-static int source_open(struct device_queue *q, struct aio_source **out)
-{
-	unsigned nr = device_queue_max_in_flight(q);
-	struct aio_source *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return -ENOMEM;
-	s->slots = calloc(nr, sizeof(*s->slots));
-	s->iocbs = calloc(nr, sizeof(struct iocb *));
-	if (!s->slots || !s->iocbs) {
-		free(s->slots);
-		free(s->iocbs);
-		free(s);
-		return -ENOMEM;
-	}
-	s->source.ops = &aio_source_ops;
-	s->q = q;
-	s->nr_slots = nr;
-	list_init(&s->queued);
-	list_init(&s->singles);
-	list_init(&s->memory_queued);
-	list_init(&s->free_slots);
-	list_init(&s->starved);
-	list_init(&s->ready);
-	list_init(&s->returned);
-	pthread_mutex_init(&s->returned_lock, NULL);
-	for (unsigned i = 0; i < nr; i++) {
-		s->slots[i].source = s;
-		list_init(&s->slots[i].job.node);
-		list_init(&s->slots[i].node);
-		list_init(&s->slots[i].run.ios);
-		list_add_tail(&s->free_slots, &s->slots[i].node);
-	}
-	device_queue_add_source(q, &s->source);
-	*out = s;
-	return 0;
-}
-
-static int source_make_bounces(struct aio_source *s)
-{
-	size_t len = AIO_NR_BOUNCES * AIO_BOUNCE_BYTES;
-	uint8_t *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	s->bounce_memory = memory;
-	for (size_t i = 0; i < AIO_NR_BOUNCES; i++)
-		s->bounces[i] = memory + i * AIO_BOUNCE_BYTES;
-	s->nr_bounces = AIO_NR_BOUNCES;
-	return 0;
-}
-
-/*
- * Once per queue.  Without a context (fs.aio-max-nr used up, forbidden in a container) the pool serves the queue,
- * slower.
- */
-static void source_make_ctx(struct aio_source *s, const char *name)
-{
-	struct aio_ring *ring;
-	int ret;
-
-	s->asked_for_ctx = true;
-	ret = io_setup((int)s->nr_slots, &s->ctx);
-	if (ret < 0) {
-		log_warning("%s: no AIO context (%s): using threads, which are slower (see sysctl fs.aio-max-nr)", name,
-			    ret == -EAGAIN ? "the system's limit is reached" : "refused by the system");
-		return;
-	}
-	s->have_ctx = true;
-	ring = (struct aio_ring *)s->ctx;
-	if (ring->magic == AIO_RING_MAGIC && !ring->incompat_features)
-		s->ring = ring;
-}
-
-static int device_need_pool(struct aio_device *a)
-{
-	int err = 0;
-
-	pthread_mutex_lock(&a->pool_lock);
-	if (!a->pool)
-		err = aio_pool_open(a->nr_pool_threads_max, &a->pool);
-	pthread_mutex_unlock(&a->pool_lock);
-	return err;
-}
-
-int aio_source_attach(struct aio_device *a, struct device_queue *q)
-{
-	struct aio_source *s = source_find(q);
-	int err = s ? 0 : source_open(q, &s);
-
-	if (!err && a->path == AIO_PATH_DIRECT && !s->bounce_memory)
-		err = source_make_bounces(s);
-	if (err || a->path == AIO_PATH_MEMORY)
-		return err;
-	if (a->path == AIO_PATH_DIRECT && !s->asked_for_ctx)
-		source_make_ctx(s, a->dev.name);
-	if (a->path == AIO_PATH_POOL || !s->have_ctx || a->tail_fd >= 0)
-		err = device_need_pool(a);
-	return err;
 }

@@ -181,12 +181,12 @@ static ssize_t sub_run(const struct aio_sub *sub)
 	return n < 0 ? -errno : n;
 }
 
-int aio_transfer_run(struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes)
+int aio_transfer_do(struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes)
 {
 	uint8_t room[AIO_BOUNCE_BYTES + AIO_MEM_ALIGN_MAX];	/* on the stack: it cannot run out */
 	struct aio_transfer t;
 	enum aio_want want;
-	int error = op == DEVICE_WRITE ? aio_check_size(a) : 0;
+	int error = 0;
 
 	aio_transfer_init(&t, a, op, offset_bytes, buf, len_bytes);
 	while (!error && (want = aio_transfer_next(&t)) != AIO_FINISHED) {
@@ -196,4 +196,11 @@ int aio_transfer_run(struct aio_device *a, enum device_op op, uint64_t offset_by
 			error = aio_transfer_did(&t, sub_run(&t.sub));
 	}
 	return error;
+}
+
+int aio_transfer_run(struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes)
+{
+	int error = op == DEVICE_WRITE ? aio_check_size(a) : 0;
+
+	return error ? error : aio_transfer_do(a, op, offset_bytes, buf, len_bytes);
 }

@@ -6,7 +6,8 @@
  *	aio.c		the vtable: submit, synchronous calls, flush, zero, identity, close
  *	aio_edge.c	one transfer as a sequence of system transfers: pieces, read-modify-write, short results
  *	aio_run.c	neighbours as one vectored system transfer
- *	aio_direct.c	the source in a queue: libaio, memory and the returns of the pool
+ *	aio_attach.c	the source in a queue: from the first device to the end
+ *	aio_direct.c	and its work: libaio, memory and the returns of the pool
  *	aio_pool.c	threads for what would block
  */
 #ifndef CWT_DEVICE_AIO_INTERNAL_H
@@ -98,8 +99,9 @@ void aio_transfer_init(struct aio_transfer *t, struct aio_device *a, enum device
 enum aio_want aio_transfer_next(struct aio_transfer *t);
 /* The result of sub as the system gave it: bytes, or a negative errno.  Returns 0 or what the transfer ends with. */
 int aio_transfer_did(struct aio_transfer *t, ssize_t result);
-/* All of it, blocking, any path and any thread. */
+/* All of it, blocking, any path and any thread.  With the check of the size, and by who has made it. */
 int aio_transfer_run(struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes);
+int aio_transfer_do(struct aio_device *a, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes);
 
 /*
  * ------------------------------------------------------------------ aio_run.c
@@ -125,7 +127,7 @@ static inline struct device_io *aio_run_first(const struct aio_run *run)
 {
 	return list_entry(run->ios.next, struct device_io, node);
 }
-/* Blocking: of a run of several.  False: it was not done whole. */
+/* Blocking: of a run of several, after the check of the size.  False: it was not done whole. */
 bool aio_run_do(const struct aio_run *run);
 
 /*

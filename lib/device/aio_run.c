@@ -73,6 +73,6 @@ bool aio_run_do(const struct aio_run *run)
 	if (first->op == DEVICE_READ)
 		n = preadv(a->fd, run->iov, (int)run->nr_iov, (off_t)first->offset_bytes);
 	else
-		n = aio_check_size(a) ? -1 : pwritev(a->fd, run->iov, (int)run->nr_iov, (off_t)first->offset_bytes);
+		n = pwritev(a->fd, run->iov, (int)run->nr_iov, (off_t)first->offset_bytes);
 	return n >= 0 && (size_t)n == run->len_bytes;
 }

@@ -93,16 +93,20 @@ static void flush_answer(struct list *answered, int error)
 static void flush_run(struct cwt *e, struct job *job)
 {
 	struct list answered = LIST_INIT(answered);
-	bool again;
+	bool again, frozen;
 	int error;
 
 	pthread_mutex_lock(&e->lock);
 	list_splice_tail(&e->flush.current, &e->flush.waiting);
 	error = e->flush.sticky_error;
+	frozen = e->commit.dead;
 	pthread_mutex_unlock(&e->lock);
 
-	if (!error)
+	if (!error) {
 		error = flush_origin(e);
+		if (error && frozen && !mutant_is(MUTANT_FROZEN_KEEPS))
+			(void)engine_void(e);	/* E_VOID: no commit will ever say what was dropped */
+	}
 
 	pthread_mutex_lock(&e->lock);
 	list_splice_tail(&answered, &e->flush.current);

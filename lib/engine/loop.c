@@ -169,13 +169,8 @@ static int loop_answer(struct cwt_loop *loop)
 	int nr = 0;
 
 	list_splice_tail(&answers, &loop->answers);
-	for (; (n = list_pop(&answers)); nr++) {
-		struct cwt_request *r = request_of_node(n);
-
-		cwt_assert(loop->nr_requests > 0);
-		loop->nr_requests--;
-		r->done(r);
-	}
+	for (; (n = list_pop(&answers)); nr++)
+		request_finish(loop, request_of_node(n));
 	return nr;
 }
 
@@ -188,6 +183,7 @@ int cwt_loop_turn(struct cwt_loop *loop)
 	for (unsigned round = 0; round < LOOP_ROUNDS_MAX; round++) {
 		int did = device_queue_reap(loop->queue) + loop_take_inbox(loop);
 
+		nr += loop_answer(loop);	/* early answers: their users need not wait while the cache legs are issued */
 		did += loop_work(loop);
 		did += loop_submit(loop);
 		nr += did;
@@ -207,7 +203,7 @@ void loop_post(struct cwt_loop *loop, struct list *inbox, struct list *node)
 	pthread_mutex_lock(&loop->inbox_lock);
 	list_add_tail(inbox, node);
 	atomic_store(&loop->inbox_full, true);
-	device_queue_wake(loop->queue);	/* under the lock: the loop is not closed before its last request is answered */
+	device_queue_wake(loop->queue);	/* under the lock: the loop is not closed before its last request is released */
 	pthread_mutex_unlock(&loop->inbox_lock);
 }
 
@@ -405,7 +401,7 @@ bool cwt_loop_busy(const struct cwt_loop *loop)
 	return loop->nr_requests || atomic_load(&loop->nr_fills_busy) || loop->nr_breqs_free != BREQS_PER_LOOP;
 }
 
-/* The caller's requests are answered, but a fill may still write the cache, or serve another loop's reader. */
+/* The caller's requests are answered and released, but a fill may still write the cache, or serve another loop's reader. */
 void cwt_loop_close(struct cwt_loop *loop)
 {
 	cwt_assert(!loop->nr_requests);

@@ -5,7 +5,7 @@
  * One turn: reap what the devices finished; take what other threads posted; the worker stage, under the engine's lock
  * taken once: leave cells, decide those granted, cut new requests; make urgent marks visible; submit everything with
  * one kick; answer.  The order matters: marks before the kick (B2), and the deferred writethrough between the legs
- * (I3).
+ * (I3).  Answers that are known before the worker stage, early ones above all, are given before it.
  */
 #ifndef CWT_ENGINE_LOOP_H
 #define CWT_ENGINE_LOOP_H
@@ -40,7 +40,7 @@ struct cwt_loop {
 	struct list outbox;		/* block requests of other loops, to be posted without the lock */
 	struct list zero_ready;		/* zero chunks that hold all their blocks */
 	struct list to_submit;		/* struct device_io by node, for this round's kick */
-	struct list answers;		/* requests to answer at the end of the turn */
+	struct list answers;		/* requests to answer, or to release */
 
 	struct list free_breqs, free_fills, free_zeros;
 	struct block_request *breqs;
@@ -50,7 +50,7 @@ struct cwt_loop {
 	size_t fill_memory_bytes;
 	unsigned nr_fills, nr_breqs_free;
 	atomic_uint nr_fills_busy;	/* read by this thread, changed under cwt.lock */
-	uint64_t nr_requests;		/* submitted and not answered */
+	uint64_t nr_requests;		/* submitted and not the caller's again */
 
 	pthread_mutex_t inbox_lock;
 	struct list inbox_breqs, inbox_zeros, inbox_answers;

@@ -95,11 +95,12 @@ struct block_request *breq_cut_locked(struct cwt_loop *loop, struct cwt_request 
 	b->hi = left < e->block_size - b->lo ? b->lo + (uint32_t)left : e->block_size;
 	b->buf = r->buf ? (uint8_t *)r->buf + (p->next - r->offset_bytes) : NULL;
 	b->error = b->cache_error = 0;
-	b->drop_mapping = false;
+	b->drop_mapping = b->on_origin = false;
 	b->fill = NULL;
 	b->zero = NULL;
 	p->next += b->hi - b->lo;
 	p->nr_pending++;
+	p->nr_unanswered++;
 	return b;
 }
 
@@ -211,16 +212,21 @@ static void breq_put_cblock_locked(struct cwt *e, struct block_request *b)
 	cblock_put_locked(e, b->cblock, b->request->op != CWT_READ);
 }
 
-static void request_part_ended(struct cwt_loop *loop, struct cwt_request *r, uint64_t offset_bytes, int error)
+/*
+ * ------------------------------------------------------------------ the answer
+ */
+static bool request_is_over(const struct request *p)
+{
+	return !p->nr_pending && p->next >= p->end;
+}
+
+/* One block request fewer to wait for.  After the last the answer is known: whatever follows changes nothing of it. */
+static void request_part_known(struct cwt_loop *loop, struct cwt_request *r)
 {
 	struct request *p = request_priv(r);
 
-	if (error && (offset_bytes < p->fail_offset || mutant_is(MUTANT_WRONG_PREFIX))) {
-		p->fail_offset = offset_bytes;
-		p->error = error;
-	}
-	cwt_assert(p->nr_pending > 0);
-	if ((--p->nr_pending && !mutant_is(MUTANT_ANSWERED_TWICE)) || p->next < p->end)
+	cwt_assert(p->nr_unanswered > 0);
+	if ((--p->nr_unanswered && !mutant_is(MUTANT_ANSWERED_TWICE)) || p->next < p->end)
 		return;
 	if (!p->error)
 		request_answer(loop, r, (int64_t)(p->end - r->offset_bytes));
@@ -230,6 +236,60 @@ static void request_part_ended(struct cwt_loop *loop, struct cwt_request *r, uin
 		request_answer(loop, r, p->error);
 }
 
+void breq_on_origin(struct block_request *b)
+{
+	if (!b->request->released)
+		return;
+	b->on_origin = true;
+	if (mutant_is(MUTANT_CELL_LEFT_AT_ANSWER))
+		b->hold.lo = b->hold.hi = UINT32_MAX;	/* as nobody's */
+	if (mutant_is(MUTANT_REGION_LEFT_AT_ANSWER))
+		regions_leave_locked(b->loop->engine, b->oblock);
+	request_part_known(b->loop, b->request);
+}
+
+static void request_part_ended(struct block_request *b)
+{
+	struct cwt_request *r = b->request;
+	struct request *p = request_priv(r);
+	uint64_t offset_bytes = engine_origin_offset(b->loop->engine, b->oblock) + b->lo;
+
+	if (b->error && (offset_bytes < p->fail_offset || mutant_is(MUTANT_WRONG_PREFIX))) {
+		p->fail_offset = offset_bytes;
+		p->error = b->error;
+	}
+	cwt_assert(p->nr_pending > 0);
+	p->nr_pending--;
+	if (!b->on_origin)
+		request_part_known(b->loop, r);
+	if (p->answered && request_is_over(p) && !mutant_is(MUTANT_RELEASED_AT_ANSWER))
+		list_add_tail(&b->loop->answers, &p->node);
+}
+
+/* Without released(), r may be gone when done() returns. */
+void request_finish(struct cwt_loop *loop, struct cwt_request *r)
+{
+	struct request *p = request_priv(r);
+
+	cwt_assert(loop->nr_requests > 0);
+	if (!r->released) {
+		loop->nr_requests--;
+		r->done(r);
+		return;
+	}
+	if (!p->answered) {
+		p->answered = true;
+		r->done(r);
+		if (!request_is_over(p) && !mutant_is(MUTANT_RELEASED_AT_ANSWER))
+			return;
+	}
+	loop->nr_requests--;
+	r->released(r);
+}
+
+/*
+ * ------------------------------------------------------------------ the end of a block request
+ */
 void breq_leave_locked(struct block_request *b)
 {
 	struct cwt_loop *loop = b->loop;
@@ -241,14 +301,14 @@ void breq_leave_locked(struct block_request *b)
 		return;
 	breq_count_errors_locked(e, b);
 	breq_put_cblock_locked(e, b);
-	if (b->request->op != CWT_READ)
+	if (b->request->op != CWT_READ && !(b->on_origin && mutant_is(MUTANT_REGION_LEFT_AT_ANSWER)))
 		regions_leave_locked(e, b->oblock);
 	if (b->fill)
 		fill_put_locked(b->fill);
 	e->nr_in_cells--;
 	cell_leave(&e->cells, &b->hold, &granted);
 	loop_granted_locked(loop, &granted);
-	request_part_ended(loop, b->request, engine_origin_offset(e, b->oblock) + b->lo, b->error);
+	request_part_ended(b);
 	b->state = BREQ_FREE;
 	list_add_head(&loop->free_breqs, &b->node);
 	loop->nr_breqs_free++;

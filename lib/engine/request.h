@@ -6,6 +6,11 @@
  * block requests.  Each goes its own way; the request is answered when the last has ended, with the length of the
  * prefix that succeeded, or with an errno if that prefix is empty (I14).
  *
+ * With released() set, a write is answered earlier: when each of its block requests has its bytes on the origin, or has
+ * ended.  Nothing else is earlier: the cells are left, the marks go, and the buffer is given back when the last leg has
+ * ended.  So the answer changes no order that a read, a migration, a commit or a crash could meet (W1, B1, C1); and a
+ * block request that fails has ended, its mapping gone, before it counts for the answer (W4).
+ *
  * A block request is in one state and on at most one list (I13):
  *
  *	state        where it is                                    next
@@ -52,6 +57,7 @@ struct block_request {
 	int error;			/* for the user */
 	int cache_error;		/* for the books: the mapping has to go */
 	bool drop_mapping;		/* after its last leg: writearound, zeros, or a failed leg */
+	bool on_origin;			/* counted for the early answer; the cache leg is under way */
 	struct hold hold;
 	struct fill *fill;
 	struct zero_chunk *zero;
@@ -64,8 +70,10 @@ struct request {
 	struct cwt_loop *loop;
 	uint64_t next, end;		/* bytes of the image: what is not cut yet */
 	uint64_t fail_offset;		/* of the first block that failed; UINT64_MAX */
-	uint32_t nr_pending;		/* block requests under way */
+	uint32_t nr_pending;		/* block requests in their cells */
+	uint32_t nr_unanswered;		/* those of them that the answer waits for */
 	int error;
+	bool answered;			/* done() was called */
 };
 _Static_assert(sizeof(struct request) <= sizeof(((struct cwt_request *)0)->priv), "private part of a request");
 
@@ -80,6 +88,8 @@ struct cwt;
 
 /* cwt_submit(): check and cut at the end of the image, queue.  Wrong requests go to the answers at once. */
 void request_begin(struct cwt_loop *loop, struct cwt_request *r);
+/* From loop->answers: done(), and released() if nothing of it is under way any more.  The caller's code runs. */
+void request_finish(struct cwt_loop *loop, struct cwt_request *r);
 /*
  * Cut as many block requests off r as the pool has, let each enter its cell, and decide those that are granted.  True
  * when r is cut up completely.  Expects cwt.lock.
@@ -93,6 +103,8 @@ struct block_request *breq_cut_locked(struct cwt_loop *loop, struct cwt_request 
 bool breq_enter_or_park_locked(struct block_request *b);
 /* A granted block request: hit or miss, and where to.  Once per request and block (I2).  Expects cwt.lock. */
 void breq_decide_locked(struct block_request *b);
+/* The origin has it, its cache leg follows: the answer need not wait for it any more.  Device context. */
+void breq_on_origin(struct block_request *b);
 /* The last leg has ended: account for it, leave the cell, hand on those who waited.  Expects cwt.lock. */
 void breq_leave_locked(struct block_request *b);
 

@@ -96,6 +96,7 @@ static void wt_origin_done(struct device_io *io)
 		b->drop_mapping &= !mutant_is(MUTANT_WRITEAROUND_KEEPS);
 		breq_end(b, 0);
 	} else {
+		breq_on_origin(b);
 		wt_defer(b);
 	}
 }

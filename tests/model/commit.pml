@@ -54,7 +54,8 @@ inline take_snapshot()
 	clearable = (POWER -> known : 0);
 	for (i : 0 .. 1) {
 		if
-		:: w[i].stage > DECIDED && RULE(C1_QUIET) -> clearable = clearable & ~REGION(BLOCK(w[i].sector))
+		:: w[i].stage > DECIDED && RULE(C1_QUIET) && (RULE(C1_LEGS) || w[i].stage != AT_CACHE) ->
+			clearable = clearable & ~REGION(BLOCK(w[i].sector))
 		:: else
 		fi
 	}

@@ -101,3 +101,7 @@
 #define S1_PARK		75	/* the last commit begins when all legs have ended */
 #define S1_FLUSH	76	/* and flushes, also where commits do not */
 #define S1_SILENT	77	/* no leg is issued after its superblock, whatever fails */
+
+/* --ack origin: the answer comes between the legs, and changes nothing else (see also W1_HOLD) */
+#define B1_LEGS		78	/* a mark stands until the cache leg has ended, not only until the answer */
+#define C1_LEGS		79	/* a write is in flight, for C1_QUIET, until then */

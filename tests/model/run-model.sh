@@ -165,6 +165,7 @@ table() {
 	L1_DEMOTE	kill/one-kill	none
 	L1_DEMOTE	power/one-cut	none
 	B1_COUNT	kill/sectors
+	B1_LEGS		kill/kills
 	B1_REMOVED	kill/kills
 	B2_FIRST	kill/kills
 	F1_WRITES	kill/one-kill
@@ -179,6 +180,7 @@ table() {
 	C1_INSTANT	power/plain
 	C1_COPY		power/page
 	C1_QUIET	power/cuts
+	C1_LEGS		power/cuts
 	C2_REGION	power/one-cut
 	C2_REMOVED	power/cuts
 	C3_CACHE	power/cuts

@@ -283,7 +283,8 @@ inline flush_cache()
  * B1 is a definition, so the marks in memory need no state of their own: what is stored is computed here.  B2 and
  * B3: this runs before any leg is issued, and at any other time ("timer").
  */
-#define MARKED_BY(i, cb) (USES(i, cb) && (RULE(W2_MARK) || w[i].stage == AT_CACHE))
+#define MARKED_BY(i, cb) (USES(i, cb) && (RULE(W2_MARK) || w[i].stage == AT_CACHE) && \
+	(RULE(B1_LEGS) || w[i].stage != AT_CACHE))
 
 inline store_busy_page(timer)
 {

@@ -76,7 +76,7 @@ mounts_of_test() {
 loops_of_test() { losetup -n -O NAME,BACK-FILE 2>/dev/null | grep -F "$tmp/" | cut -d' ' -f1; }
 
 cleanup() {
-	local status=$? name
+	local status=$? name loops
 	trap - EXIT INT TERM
 	set +e
 	if [ $status -ne 0 ] && [ $status -ne 77 ] && [ -s "$log" ]; then
@@ -84,8 +84,9 @@ cleanup() {
 		tail -n 40 "$log"
 	fi >&2
 	{
+		loops=$(loops_of_test)		# now: the path of what is detached lazily no longer begins with $tmp
 		mounts_of_test | while IFS= read -r name; do umount -l "$name"; done
-		for name in $(loops_of_test); do losetup -d "$name"; done
+		for name in $loops; do losetup -d "$name"; done
 	} >/dev/null 2>&1
 	[ -s "$tmp/daemons" ] && xargs kill -9 <"$tmp/daemons" 2>/dev/null
 	kill "$watchdog" 2>/dev/null

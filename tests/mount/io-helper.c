@@ -7,15 +7,18 @@
  *	io-helper pwrite FILE OFFSET LENGTH		prints the result or the errno's name
  *	io-helper seek FILE data|hole OFFSET		likewise
  *	io-helper fsync FILE				likewise
+ *	io-helper change-fd LOOP-DEVICE FILE		another backing file of the same size, read-only
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -268,11 +271,19 @@ static int one_seek(char **argv)
 
 static int one_fsync(char **argv) { return print_result(fsync(open_file(argv[0], O_WRONLY))); }
 
+static int change_fd(char **argv)
+{
+	if (ioctl(open_file(argv[0], O_RDONLY), LOOP_CHANGE_FD, open_file(argv[1], O_RDONLY)))
+		die("LOOP_CHANGE_FD");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int nr_args; int (*run)(char **argv); } commands[] = {
 		{ "processes", 4, processes }, { "threads", 3, threads }, { "pwrite", 3, one_pwrite },
 		{ "seek", 3, one_seek }, { "fsync", 1, one_fsync },
+		{ "change-fd", 2, change_fd },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)

@@ -6,13 +6,16 @@ AM_TESTS_ENVIRONMENT = \
 	IO_HELPER='$(abs_top_builddir)/tests/mount/io-helper$(EXEEXT)'; export IO_HELPER; \
 	PAGE_HELPER='$(abs_top_builddir)/tests/mount/page-helper$(EXEEXT)'; export PAGE_HELPER; \
 	KILL9_WRITER='$(abs_top_builddir)/tests/mount/kill9-writer$(EXEEXT)'; export KILL9_WRITER; \
+	CONTAINER_ROOTFS='$(abs_top_builddir)/tests/mount/container-rootfs'; export CONTAINER_ROOTFS; \
 	FSYNC_WRITER='$(abs_top_builddir)/tests/mount/fsync-writer$(EXEEXT)'; export FSYNC_WRITER;
 
 MOUNT_TESTS = \
+	tests/mount/test-ack.sh \
 	tests/mount/test-allow-other.sh \
 	tests/mount/test-block-device-origin.sh \
 	tests/mount/test-busy-poll.sh \
 	tests/mount/test-clean-unmount.sh \
+	tests/mount/test-container.sh \
 	tests/mount/test-daemon.sh \
 	tests/mount/test-damaged-metadata.sh \
 	tests/mount/test-dead-mount-is-replaced.sh \
@@ -26,6 +29,8 @@ MOUNT_TESTS = \
 	tests/mount/test-io-uring.sh \
 	tests/mount/test-kill9.sh \
 	tests/mount/test-kill9-filesystem.sh \
+	tests/mount/test-locked-memory.sh \
+	tests/mount/test-loop-device-warnings.sh \
 	tests/mount/test-memory-pressure.sh \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \
@@ -40,6 +45,7 @@ MOUNT_TESTS = \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
 	tests/mount/test-threads-on-one-page.sh \
+	tests/mount/test-unprivileged.sh \
 	tests/mount/test-warm-after-power.sh \
 	tests/mount/test-warm-restart.sh \
 	tests/mount/test-wrong-mountpoint.sh \
@@ -49,7 +55,7 @@ MOUNT_TESTS = \
 	tests/mount/test-xfs-on-loop.sh
 TESTS += $(MOUNT_TESTS)
 dist_check_SCRIPTS += $(MOUNT_TESTS)
-EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/memory-group.sh
+EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/container.sh tests/mount/memory-group.sh
 
 check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer tests/mount/page-helper
 tests_mount_fsync_writer_SOURCES = tests/mount/fsync-writer.c
@@ -65,3 +71,9 @@ check-kill9: all
 	@$(MAKE) tests/mount/kill9-writer	# not beside all, which is a make of its own
 	$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' ROUNDS='$(ROUNDS)' SEED='$(SEED)' DEPTH='$(DEPTH)' \
 		"$(srcdir)/tests/mount/test-kill9.sh"
+
+# The system of the containers is put together once.
+distclean-local: distclean-container
+.PHONY: distclean-container
+distclean-container:
+	rm -rf tests/mount/container-rootfs tests/mount/container-rootfs.new tests/mount/container-rootfs.lock

@@ -14,6 +14,7 @@ group=
 # itself waits for one and cannot be killed.
 group_cleanup() {
 	local status=$?
+	set +e
 	if [ -d "$group" ]; then
 		{
 			umount -f "$mnt"

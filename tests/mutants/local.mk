@@ -3,7 +3,7 @@
 EXTRA_DIST += tests/mutants/mutants.sh
 
 # make check-mutants [MUTANTS="NAME..."]
-MUTANT_TESTS = tests/sim/sim tests/unit/test-engine-order tests/unit/test-engine-life tests/unit/test-engine-races \
+MUTANT_TESTS = tests/sim/sim tests/unit/test-engine-early tests/unit/test-engine-order tests/unit/test-engine-life tests/unit/test-engine-races \
 	tests/unit/test-engine-faults tests/unit/test-store-marks tests/unit/test-store \
 	tests/unit/test-device-faulty tests/unit/test-store-crash \
 	src/cachewt src/cachewtfs tests/mount/io-helper tests/mount/page-helper

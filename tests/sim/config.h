@@ -42,7 +42,8 @@
 	K(ROT, "rot", 2, 0)			/* a page of mappings or region marks is spoilt while nobody looks */ \
 	K(READ_ONLY, "read-only", 2, 0)		/* a start that may not write the origin */ \
 	K(BEHIND, "behind", 2, 0)		/* the origin is changed while it is not mounted */ \
-	K(RECOVERY, "recovery", 4, 0)		/* crashes during a start */
+	K(RECOVERY, "recovery", 4, 0)		/* crashes during a start */ \
+	K(EARLY, "early", 6, 0)			/* most writes are answered when the origin has them */
 
 enum sim_kind {
 #define K(id, name, of8, weight) SIM_##id,

@@ -63,6 +63,7 @@ struct rig {
 	struct list requests;		/* under way */
 	uint64_t now_ms;
 	int next_value;
+	bool early;			/* writes from now on are answered when the origin has them */
 };
 
 static uint64_t rig_now_ms(void *ctx) { return ((struct rig *)ctx)->now_ms; }
@@ -146,6 +147,21 @@ struct request_of_test {
 	uint8_t buf[2 * BLOCK];
 };
 
+static void request_free(struct request_of_test *q)
+{
+	list_del(&q->node);
+	free(q);
+}
+
+/* The buffer is ours again: it may hold anything, and nothing of that is ever seen. */
+static void released(struct cwt_request *r)
+{
+	struct request_of_test *q = r->user;
+
+	memset(q->buf, 0xA5, sizeof(q->buf));
+	request_free(q);
+}
+
 static void answered(struct cwt_request *r)
 {
 	struct request_of_test *q = r->user;
@@ -155,8 +171,8 @@ static void answered(struct cwt_request *r)
 	else if (r->op != CWT_READ && r->result == (int64_t)r->len_bytes)
 		record_note(&q->rig->record, NOTE_ANSWERED, q->value, r->offset_bytes / SECTOR,
 			    (r->offset_bytes + r->len_bytes) / SECTOR);
-	list_del(&q->node);
-	free(q);
+	if (!r->released)
+		request_free(q);
 }
 
 /* Sectors [from, from + nr) of the image. */
@@ -175,7 +191,7 @@ static void begin(struct rig *rig, enum cwt_op op, uint32_t from, uint32_t nr)
 	else if (op != CWT_READ)
 		record_note(&rig->record, NOTE_WRITE, q->value, from, from + nr);
 	q->r = (struct cwt_request){ .op = op, .offset_bytes = (uint64_t)from * SECTOR, .len_bytes = (uint64_t)nr * SECTOR,
-		.buf = q->buf, .done = answered, .user = q };
+		.buf = q->buf, .done = answered, .released = rig->early && op == CWT_WRITE ? released : NULL, .user = q };
 	cwt_submit(rig->loop, &q->r);
 }
 
@@ -292,6 +308,30 @@ static void write_during_commit(struct rig *rig)
 	rig_settle(rig);
 }
 
+/*
+ * Let a write be answered while its cache leg is under way, and do everything else meanwhile: an fsync, a commit, a write
+ * that waits for it, and one that does not.
+ */
+static void early_answer(struct rig *rig)
+{
+	rig->early = true;
+	begin(rig, CWT_WRITE, 2, 2);
+	while (list_empty(&rig->dev[CACHE].pending))
+		rig_step(rig);
+	begin(rig, CWT_FLUSH, 0, 0);
+	(void)cwt_loop_turn(rig->loop);
+	while (engine_step_job(rig->e))
+		;
+	begin(rig, CWT_WRITE, 3, 2);
+	begin(rig, CWT_WRITE, SECTORS, 1);
+	(void)cwt_loop_turn(rig->loop);
+	rig->now_ms += 100000;
+	while (engine_step_job(rig->e))
+		;
+	rig_settle(rig);
+	run(rig, CWT_FLUSH, 0, 0);
+}
+
 static void punch(struct rig *rig)
 {
 	run(rig, CWT_PUNCH, 2, 2);
@@ -331,7 +371,7 @@ static void restart_after_cut(struct rig *rig)
 static const struct { const char *name; void (*run)(struct rig *rig); } workloads[] = {
 	{ "promotion", promotion }, { "demotion-and-reuse", demotion_and_reuse }, { "write-hit", write_hit },
 	{ "overlap", overlap }, { "flush", flush }, { "two-commits", two_commits },
-	{ "write-during-commit", write_during_commit }, { "punch", punch },
+	{ "write-during-commit", write_during_commit }, { "early-answer", early_answer }, { "punch", punch },
 	{ "clean-stop", clean_stop }, { "recovery", recovery }, { "restart", restart_after_cut },
 };
 

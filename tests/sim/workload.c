@@ -11,13 +11,14 @@
 
 struct sim_request {
 	struct cwt_request r;
-	struct list node;		/* world.requests */
+	struct list node;		/* world.requests, world.released */
 	struct world *w;
 	uint32_t number;		/* for the trace */
 	uint32_t len;			/* within the image */
 	uint32_t since, write;		/* the oracle's */
 	uint64_t origin_faults;		/* before it */
-	bool done;
+	bool done, released;
+	bool early;			/* answered while a cache leg was under way */
 	uint8_t *buf;
 };
 
@@ -29,15 +30,21 @@ static const char *const op_names[] = { "read", "write", "flush", "punch", "zero
 static void request_free(struct sim_request *q)
 {
 	list_del(&q->node);
-	q->w->nr_requests--;
 	free(q->buf);
 	free(q);
 }
 
 void workload_forget(struct world *w)
 {
-	while (!list_empty(&w->requests))
-		request_free(list_entry(w->requests.next, struct sim_request, node));
+	while (!list_empty(&w->requests)) {
+		struct sim_request *q = list_entry(w->requests.next, struct sim_request, node);
+
+		coverage.early_lost += q->early;
+		request_free(q);
+	}
+	while (!list_empty(&w->released))
+		request_free(list_entry(w->released.next, struct sim_request, node));
+	w->nr_requests = 0;
 }
 
 static _Noreturn void wrong(struct sim_request *q, const char *what)
@@ -90,8 +97,6 @@ static void write_answered(struct sim_request *q)
 		oracle_write_refused(&q->w->oracle, q->write, lo, lo + q->len);
 	else
 		oracle_write_end(&q->w->oracle, q->write, lo, upto);
-	if (q->buf)
-		memset(q->buf, 0xA5, q->r.len_bytes);	/* ours again: nobody may look at it any more */
 }
 
 /* I11: good if and only if no flush of the origin has failed; a failure is sticky. */
@@ -111,6 +116,30 @@ static void flush_answered(struct sim_request *q)
 		oracle_flush_end(&w->oracle, q->since);
 }
 
+/* Ours again: nobody may look at it any more. */
+static void give_back(struct sim_request *q)
+{
+	if (q->released)
+		wrong(q, "given back for the second time");
+	q->released = true;
+	if (q->buf)
+		memset(q->buf, 0xA5, q->r.len_bytes);
+	list_del(&q->node);
+	list_add_tail(&q->w->released, &q->node);
+	q->w->nr_requests--;
+}
+
+static void request_released(struct cwt_request *r)
+{
+	struct sim_request *q = r->user;
+
+	if (!q->done)
+		wrong(q, "given back without an answer");
+	sim_note(q->w, "request %u given back", q->number);
+	give_back(q);
+}
+
+/* The answer of a write is its acknowledgement, whether its cache leg has ended or not. */
 static void request_done(struct cwt_request *r)
 {
 	struct sim_request *q = r->user;
@@ -121,7 +150,9 @@ static void request_done(struct cwt_request *r)
 	q->done = true;
 	if (w->disks.dead)
 		return;		/* nobody heard it; workload_forget() */
-	sim_note(w, "request %u answered %lld", q->number, (long long)r->result);
+	q->early = request_priv(r)->nr_pending > 0;
+	coverage.early_answers += q->early;
+	sim_note(w, "request %u answered %lld%s", q->number, (long long)r->result, q->early ? ", early" : "");
 	if (r->op == CWT_FLUSH) {
 		flush_answered(q);
 	} else {
@@ -131,7 +162,8 @@ static void request_done(struct cwt_request *r)
 		else
 			write_answered(q);
 	}
-	request_free(q);
+	if (!r->released)
+		give_back(q);
 }
 
 /*
@@ -222,6 +254,8 @@ static void submit(struct world *w, enum cwt_op op, uint32_t offset, uint32_t le
 	q->r = (struct cwt_request){ .op = op, .offset_bytes = offset, .len_bytes = len, .done = request_done, .user = q };
 	prepare(w, q);
 	q->r.buf = q->buf;
+	if (config_has(&w->c, SIM_EARLY) && !one_in(&w->random, 4))
+		q->r.released = request_released;
 	list_init(&q->node);
 	list_add_tail(&w->requests, &q->node);
 	w->nr_requests++;

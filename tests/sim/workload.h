@@ -10,7 +10,7 @@
 void workload_submit(struct world *w);
 void workload_submit_flush(struct world *w);
 void workload_message(struct world *w);
-/* The process is dead: nobody hears the answers. */
+/* The process is dead, and nobody hears the answers; or everything is at rest. */
 void workload_forget(struct world *w);
 
 /* A range as the workload likes it, within [0, size] or a little beyond. */

@@ -95,7 +95,8 @@ static void check_at_rest(struct world *w)
 	struct cwt_status status;
 
 	if (w->nr_requests)
-		sim_fail(w, "%u requests are never answered", w->nr_requests);
+		sim_fail(w, "%u requests are never answered, or never given back", w->nr_requests);
+	workload_forget(w);
 	if (e->nr_in_cells || e->cells.nr_parked || !list_empty(&e->fills))
 		sim_fail(w, "%" PRIu64 " block requests in cells and %" PRIu64 " parked, %s, but nothing is left to do",
 			 e->nr_in_cells, e->cells.nr_parked, list_empty(&e->fills) ? "no fill" : "a fill");
@@ -446,6 +447,7 @@ void world_init(struct world *w, uint64_t seed, uint32_t without)
 
 	memset(w, 0, sizeof(*w));
 	list_init(&w->requests);
+	list_init(&w->released);
 	config_choose(&w->c, seed, without);
 	w->random = config_random(&w->c, UINT64_MAX - 1);
 	w->now_ms = 1000;

@@ -165,7 +165,19 @@ static void rig_done(struct cwt_request *r)
 	struct rig_request *q = r->user;
 
 	ck_assert(!q->done);	/* I13: once */
+	ck_assert(!q->released);
 	q->done = true;
+}
+
+static void rig_released(struct cwt_request *r)
+{
+	struct rig_request *q = r->user;
+
+	ck_assert(q->done);
+	ck_assert(!q->released);
+	q->released = true;
+	if (r->op == CWT_WRITE)
+		memset(q->buf, 0xA5, r->len_bytes);
 }
 
 struct rig_request *rig_begin(struct rig *rig, unsigned loop, enum cwt_op op, uint64_t offset, uint64_t len, uint8_t byte)
@@ -177,6 +189,8 @@ struct rig_request *rig_begin(struct rig *rig, unsigned loop, enum cwt_op op, ui
 		memset(q->buf, byte, len);
 	}
 	q->r = (struct cwt_request){ .op = op, .offset_bytes = offset, .len_bytes = len, .buf = q->buf, .done = rig_done, .user = q };
+	if (rig->early)
+		q->r.released = rig_released;
 	cwt_submit(rig->loop[loop], &q->r);
 	return q;
 }
@@ -184,6 +198,7 @@ struct rig_request *rig_begin(struct rig *rig, unsigned loop, enum cwt_op op, ui
 void rig_free(struct rig_request *q)
 {
 	ck_assert(q->done);
+	ck_assert(q->released == (q->r.released != NULL));
 	free(q->buf);
 	free(q);
 }

@@ -37,13 +37,14 @@ struct rig {
 	struct cwt_loop *loop[RIG_LOOPS];
 	uint8_t *expect;
 	uint64_t now_ms, boot;
+	bool early;			/* requests begun from now on have a released() */
 	struct cwt_error err;
 };
 
 struct rig_request {
 	struct cwt_request r;
-	bool done;
-	uint8_t *buf;
+	bool done, released;
+	uint8_t *buf;			/* spoilt when it is ours again */
 };
 
 void rig_start(struct rig *rig, const struct rig_options *o);	/* formats, opens; asserts */

@@ -3,12 +3,15 @@
 FRONT_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)/src $(GLIB_CFLAGS) $(JSON_CFLAGS)
 FRONT_LIBS = src/libfront.la $(UNIT_LIBS)
 
-TESTS += tests/unit/test-loop-devices tests/unit/test-options tests/unit/test-paths tests/unit/test-status
-check_PROGRAMS += tests/unit/test-loop-devices tests/unit/test-options tests/unit/test-paths tests/unit/test-status
+TESTS += tests/unit/test-loop-devices tests/unit/test-memory tests/unit/test-options tests/unit/test-paths tests/unit/test-status
+check_PROGRAMS += tests/unit/test-loop-devices tests/unit/test-memory tests/unit/test-options tests/unit/test-paths tests/unit/test-status
 
 tests_unit_test_loop_devices_SOURCES = tests/unit/test-loop-devices.c
 tests_unit_test_loop_devices_CPPFLAGS = $(FRONT_CPPFLAGS)
 tests_unit_test_loop_devices_LDADD = $(FRONT_LIBS)
+tests_unit_test_memory_SOURCES = tests/unit/test-memory.c
+tests_unit_test_memory_CPPFLAGS = $(FRONT_CPPFLAGS)
+tests_unit_test_memory_LDADD = $(FRONT_LIBS)
 tests_unit_test_options_SOURCES = tests/unit/test-options.c
 tests_unit_test_options_CPPFLAGS = $(FRONT_CPPFLAGS)
 tests_unit_test_options_LDADD = $(FRONT_LIBS)

@@ -322,6 +322,34 @@ START_TEST(what_a_failed_fsync_dropped_is_marked_before_it_is_answered)
 }
 END_TEST
 
+/* E_VOID: what it dropped cannot be committed any more, and marks are of no use where the disk has lost their like. */
+START_TEST(a_failed_fsync_after_a_commit_of_unknown_outcome_leaves_no_mapping)
+{
+	struct rig_options o = { .warm_after_power = _i };
+	struct rig r;
+	int ret = 1;
+
+	rig_start(&r, &o);
+	rig_warm(&r, 0, 2);
+	ck_assert_int_eq(cwt_message(r.e, "commit", NULL), 0);
+	rig_warm(&r, 2, 1);
+	while (ret == 1 && !store_commit_superblock_issued(r.e->store))
+		ret = engine_commit_step(r.e, 0);
+	ck_assert_int_eq(ret, 1);
+	rig_fail(r.dev.metadata, FAULTY_WRITE | FAULTY_FLUSH, 0, 1, -EIO);
+	ck_assert_int_lt(engine_commit_step(r.e, 0), 0);
+	ck_assert(store_commit_outcome_unknown(r.e->store));
+	rig_fail(r.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	ck_assert_int_eq(rig_do(&r, CWT_FLUSH, 0, 0, 0), -EIO);
+	rig_kill(&r);
+	r.boot += (unsigned)_i;
+	ck_assert_int_eq(rig_open(&r, false), 0);
+	ck_assert_uint_eq(rig_status(&r).nr_mapped, 0);
+	rig_check(&r);
+	rig_end(&r);
+}
+END_TEST
+
 /* E2: the snapshot may hold mappings of data that is gone; made durable, with their marks cleared, a power cut would show it. */
 START_TEST(a_commit_under_way_is_given_up_when_a_flush_fails)
 {
@@ -430,6 +458,7 @@ int main(void)
 	tcase_add_test(tc, where_the_origin_cannot_punch_zeros_are_written);
 	tcase_add_test(tc, a_clean_stop_of_a_read_only_mount_flushes_the_origin);
 	tcase_add_loop_test(tc, what_a_failed_flush_dropped_is_marked_before_a_failed_stop_ends, 0, 2);
+	tcase_add_loop_test(tc, a_failed_fsync_after_a_commit_of_unknown_outcome_leaves_no_mapping, 0, 2);
 	tcase_add_test(tc, what_a_failed_fsync_dropped_is_marked_before_it_is_answered);
 	tcase_add_loop_test(tc, a_commit_under_way_is_given_up_when_a_flush_fails, 0, 2);
 	tcase_add_test(tc, a_hit_whose_mapping_is_dropped_meanwhile_is_answered_by_the_origin);

@@ -17,7 +17,7 @@ struct meeting {
 	uint8_t byte;
 };
 
-static bool meet(const struct rig_options *o, bool warm, const struct meeting *first, const struct meeting *second, unsigned steps)
+static bool meet(const struct rig_options *o, bool warm, bool early, const struct meeting *first, const struct meeting *second, unsigned steps)
 {
 	struct rig_request *a, *b;
 	bool in_time = true;
@@ -26,6 +26,7 @@ static bool meet(const struct rig_options *o, bool warm, const struct meeting *f
 	rig_start(&rig, o);
 	if (warm)
 		rig_warm(&rig, 0, 2);
+	rig.early = early;
 	a = rig_begin(&rig, first->loop, first->op, first->offset, first->len, first->byte);
 	for (unsigned i = 0; i < steps && in_time; i++)
 		in_time = rig_step(&rig);
@@ -52,9 +53,9 @@ static void meet_at_every_step(const struct rig_options *o, bool warm, struct me
 {
 	unsigned steps = 0;
 
-	for (unsigned loop = 0; loop < RIG_LOOPS; loop++) {
-		second.loop = loop;
-		for (steps = 0; meet(o, warm, &first, &second, steps); steps++)
+	for (unsigned i = 0; i < 2 * RIG_LOOPS; i++) {
+		second.loop = i / 2;
+		for (steps = 0; meet(o, warm, i % 2, &first, &second, steps); steps++)
 			ck_assert_uint_lt(steps, 1000);
 		ck_assert_uint_gt(steps, 3);	/* the first one did have steps to meet at */
 	}
@@ -177,6 +178,7 @@ static void storm(uint64_t seed)
 				offset = random_below(&r, o.origin_size - 1);
 				len = 1 + random_below(&r, 3 * BLOCK);
 			}
+			rig.early = (seed + i) % 3;
 			q[i] = rig_begin(&rig, (unsigned)random_below(&r, RIG_LOOPS), write ? CWT_WRITE : CWT_READ, offset, len, byte);
 			if (write)
 				rig_expect(&rig, offset, len, byte);

@@ -47,22 +47,38 @@ struct worker {
 
 static struct worker workers[NR_THREADS];
 
+static struct worker *worker_of(const struct slot *s)
+{
+	unsigned i = 0;
+
+	while (s < workers[i].slots || s >= workers[i].slots + DEPTH)
+		i++;
+	return &workers[i];
+}
+
+static void released(struct cwt_request *r)
+{
+	struct slot *s = r->user;
+
+	memset(s->buf, 0xA5, sizeof(s->buf));
+	worker_of(s)->nr_done++;
+	s->busy = false;
+}
+
+/* From now on our stripe is as this request has left it, though a cache leg may be under way. */
 static void done(struct cwt_request *r)
 {
 	struct slot *s = r->user;
-	struct worker *w = NULL;
+	struct worker *w = worker_of(s);
 
-	for (unsigned i = 0; i < NR_THREADS; i++)
-		if (s >= workers[i].slots && s < workers[i].slots + DEPTH)
-			w = &workers[i];
 	if (s->is_mine) {
 		w->in_use[s->block] = false;
 		for (unsigned i = 0; r->op == CWT_READ && i < STRIPE; i++)
 			w->nr_bad += s->buf[i] != w->last[s->block];
 	}
 	w->nr_bad += r->op == CWT_FLUSH ? r->result != 0 : r->result != (int64_t)r->len_bytes;
-	w->nr_done++;
-	s->busy = false;
+	if (!r->released)
+		released(r);
 }
 
 static bool begin(struct worker *w, struct slot *s, struct random *rnd)
@@ -71,7 +87,7 @@ static bool begin(struct worker *w, struct slot *s, struct random *rnd)
 	uint64_t stripe = (uint64_t)block * BLOCK + w->id * STRIPE;
 
 	s->r = (struct cwt_request){ .op = CWT_READ, .offset_bytes = stripe, .len_bytes = STRIPE, .buf = s->buf, .done = done,
-		.user = s };
+		.released = random_below(rnd, 2) ? released : NULL, .user = s };
 	s->block = block;
 	s->is_mine = true;
 	if (what == 0) {

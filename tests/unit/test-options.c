@@ -76,6 +76,7 @@ START_TEST(nothing_given_is_the_defaults)
 	ck_assert(!o.cache && !o.metadata && !o.policy && !o.pidfile && !o.faults && o.fuse && !o.fuse[0]);
 	ck_assert(!o.cache_size_bytes && !o.block_size_bytes && !o.commit_interval_ms && !o.loops && !o.busy_poll_us);
 	ck_assert_int_eq(o.mode, CWT_WRITETHROUGH);
+	ck_assert(!o.ack_origin);
 	ck_assert(!o.read_only && !o.warm_after_power && !o.trust_origin && !o.reset && !o.foreground && !o.debug);
 	ck_assert(!o.own_uid && !o.own_gid && !o.own_umask);
 	options_free(&o);
@@ -88,9 +89,9 @@ START_TEST(every_long_option_is_taken)
 	struct cwt_error err;
 
 	ck_assert_int_eq(PARSE(&o, &err, "--cache=/c", "--metadata", "/m", "--cache-size=10G", "--block-size=4K",
-			       "--mode=writearound", "--policy=lru", "--warm-after=power", "--commit-interval=0.5",
-			       "--name=n", "--read-only", "--trust-origin", "--reset", "--loops=16", "--busy-poll=50", "-d", "a", "b"),
-			 0);
+			       "--mode=writearound", "--policy=lru", "--ack=origin", "--warm-after=power", "--commit-interval=0.5",
+			       "--name=n", "--read-only", "--trust-origin", "--reset", "--loops=16", "--busy-poll=50", "-d", "a",
+			       "b"), 0);
 	ck_assert_str_eq(o.cache, "/c");
 	ck_assert_str_eq(o.metadata, "/m");
 	ck_assert_uint_eq(o.cache_size_bytes, 10ull << 30);
@@ -101,6 +102,7 @@ START_TEST(every_long_option_is_taken)
 	ck_assert_str_eq(o.name, "n");
 	ck_assert_uint_eq(o.loops, 16);
 	ck_assert_uint_eq(o.busy_poll_us, 50);
+	ck_assert(o.ack_origin);
 	ck_assert(o.read_only && o.warm_after_power && o.trust_origin && o.reset && o.debug);
 	ck_assert_msg(o.foreground, "-d implies -f");
 	options_free(&o);
@@ -113,12 +115,12 @@ START_TEST(mount_options_are_the_same_as_long_ones)
 	struct cwt_error err;
 
 	ck_assert_int_eq(PARSE(&o, &err, "a", "b", "-o", "cache=/c,metadata=/m,cache-size=1M,name=n,reset",
-			       "-oread-only,mode=passthrough,warm-after=power"), 0);
+			       "-oread-only,mode=passthrough,warm-after=power,ack=origin"), 0);
 	ck_assert_str_eq(o.cache, "/c");
 	ck_assert_str_eq(o.metadata, "/m");
 	ck_assert_uint_eq(o.cache_size_bytes, 1u << 20);
 	ck_assert_str_eq(o.name, "n");
-	ck_assert(o.reset && o.read_only && o.warm_after_power);
+	ck_assert(o.reset && o.read_only && o.warm_after_power && o.ack_origin);
 	ck_assert_int_eq(o.mode, CWT_PASSTHROUGH);
 	ck_assert_ptr_null(o.fuse[0]);
 	options_free(&o);
@@ -130,10 +132,11 @@ START_TEST(a_long_option_wins_over_a_mount_option_and_faults_add_up)
 	struct options o;
 	struct cwt_error err;
 
-	ck_assert_int_eq(PARSE(&o, &err, "--cache=/long", "--warm-after=kill", "--fault=cache:read:error=EIO", "a", "b",
-			       "-o", "warm-after=power,cache=/list,fault=origin:write:error=EIO\\,skip=3\\,times=1"), 0);
+	ck_assert_int_eq(PARSE(&o, &err, "--cache=/long", "--warm-after=kill", "--ack=both",
+			       "--fault=cache:read:error=EIO", "a", "b",
+			       "-o", "warm-after=power,ack=origin,cache=/list,fault=origin:write:error=EIO\\,skip=3\\,times=1"), 0);
 	ck_assert_str_eq(o.cache, "/long");
-	ck_assert(!o.warm_after_power);
+	ck_assert(!o.warm_after_power && !o.ack_origin);
 	ck_assert_uint_eq(g_strv_length(o.faults), 2);
 	ck_assert_str_eq(o.faults[0], "origin:write:error=EIO,skip=3,times=1");
 	ck_assert_str_eq(o.faults[1], "cache:read:error=EIO");
@@ -263,7 +266,8 @@ START_TEST(wrong_usage_is_refused_with_one_line)
 	static const char *const options[] = {
 		"--cache-size=0", "--cache-size=x", "--cache-size=1E", "--block-size=2K", "--block-size=5000",
 		"--block-size=4M",
-		"--mode=writeback", "--mode=", "--warm-after=reboot", "--warm-after=", "--name=a/b", "--name=", "--name=.", "--name=..", "--name=.cachewtfs",
+		"--mode=writeback", "--mode=", "--ack=cache", "--ack=", "--warm-after=reboot", "--warm-after=",
+		"--name=a/b", "--name=", "--name=.", "--name=..", "--name=.cachewtfs",
 		"--commit-interval=0", "--commit-interval=0.099", "--commit-interval=3601", "--loops=0",
 		"--loops=17", "--loops=-1", "--busy-poll=1001", "--busy-poll=-1", "--busy-poll=",
 		"--loops=2x", "--reset=1", "--read-only=no", "--frobnicate", "-x", "--cache",

@@ -30,10 +30,10 @@ static struct cwt_status example(void)
 }
 
 static const char *const no_warnings[] = { NULL };
-static const struct mount_status quiet = { "yes", false, no_warnings, false, false };
+static const struct mount_status quiet = { false, true, "yes", false, no_warnings, false };
 
 static const char *const two_warnings[] = { "the cache\nlies on it", "/dev/loop\x80", NULL };
-static const struct mount_status warned = { "buffers", true, two_warnings, true, true };
+static const struct mount_status warned = { true, false, "buffers", true, two_warnings, true };
 
 static void check_first_line(const struct cwt_status *status, const char *expected)
 {
@@ -44,9 +44,9 @@ static void check_first_line(const struct cwt_status *status, const char *expect
 	g_free(text);
 }
 
-static void check_has_line(const struct cwt_status *status, const char *line)
+static void check_mount_has_line(const struct cwt_status *status, const struct mount_status *mount, const char *line)
 {
-	char *text = status_text(status, &quiet), *wanted = g_strconcat("\n", line, "\n", NULL);
+	char *text = status_text(status, mount), *wanted = g_strconcat("\n", line, "\n", NULL);
 
 	ck_assert_msg(strstr(text, wanted) != NULL, "no line \"%s\" in\n%s", line, text);
 	g_free(wanted);
@@ -69,6 +69,11 @@ START_TEST(the_first_line_has_the_fields_of_dm_cache)
 }
 END_TEST
 
+static void check_has_line(const struct cwt_status *status, const char *line)
+{
+	check_mount_has_line(status, &quiet, line);
+}
+
 START_TEST(labelled_lines_follow)
 {
 	struct cwt_status s = example();
@@ -86,6 +91,7 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "invalidations: 23");
 	check_has_line(&s, "generation: 18446744073709551615");
 	check_has_line(&s, "books balance: yes");
+	check_has_line(&s, "page cache: on");
 	s.bypass = CWT_BYPASS_ORIGIN_FLUSH;
 	strcpy(s.bypass_reason, "a flush failed");
 	s.books_balance = false;
@@ -94,6 +100,8 @@ START_TEST(labelled_lines_follow)
 	check_has_line(&s, "bypass: origin-flush");
 	check_has_line(&s, "bypass reason: a flush failed");
 	check_has_line(&s, "books balance: no");
+	check_has_line(&s, "ack: both");
+	check_mount_has_line(&s, &warned, "ack: origin");
 }
 END_TEST
 
@@ -102,10 +110,11 @@ START_TEST(what_the_mount_knows_comes_last)
 	struct cwt_status s = example();
 	char *text = status_text(&s, &quiet);
 
-	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\nlocked memory: yes\nio flusher: no\npage cache: off\ntransport: classic\n"));
+	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\nack: both\npage cache: on\nlocked memory: yes\nio flusher: no\n"
+					 "transport: classic\n"));
 	g_free(text);
 	text = status_text(&s, &warned);
-	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\npage cache: on\ntransport: io_uring\n"
+	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\ntransport: io_uring\n"
 					 "warning: the cache\\012lies on it\nwarning: /dev/loop\x80\n"));
 	g_free(text);
 }
@@ -160,12 +169,14 @@ START_TEST(json_has_every_number_under_its_own_name)
 			      "%s", numbers[i].name);
 	ck_assert(json_object_get_boolean_member(o, "books_balance"));
 	ck_assert(!json_object_get_boolean_member(o, "read_only"));
+	ck_assert(json_object_get_boolean_member(o, "page_cache"));
 	ck_assert_str_eq(json_object_get_string_member(o, "mode"), "writethrough");
 	ck_assert_str_eq(json_object_get_string_member(o, "warm_after"), "kill");
 	ck_assert_str_eq(json_object_get_string_member(o, "bypass"), "none");
+	ck_assert_str_eq(json_object_get_string_member(o, "ack"), "both");
 	ck_assert_str_eq(json_object_get_string_member(o, "policy"), "clock");
 	ck_assert_str_eq(json_object_get_string_member(o, "cache_io"), "memory");
-	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 5);
+	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 6);
 	g_object_unref(parser);
 }
 END_TEST
@@ -190,9 +201,9 @@ START_TEST(json_has_what_the_mount_knows)
 	JsonObject *o = parse(&s, &warned, &parser);
 	JsonArray *warnings = json_object_get_array_member(o, "warnings");
 
+	ck_assert_str_eq(json_object_get_string_member(o, "ack"), "origin");
 	ck_assert_str_eq(json_object_get_string_member(o, "locked_memory"), "buffers");
 	ck_assert(json_object_get_boolean_member(o, "io_flusher"));
-	ck_assert(json_object_get_boolean_member(o, "page_cache"));
 	ck_assert_str_eq(json_object_get_string_member(o, "transport"), "io_uring");
 	ck_assert_uint_eq(json_array_get_length(warnings), 2);
 	ck_assert_str_eq(json_array_get_string_element(warnings, 0), "the cache\nlies on it");
@@ -201,7 +212,6 @@ START_TEST(json_has_what_the_mount_knows)
 
 	o = parse(&s, &quiet, &parser);
 	ck_assert(!json_object_get_boolean_member(o, "io_flusher"));
-	ck_assert(!json_object_get_boolean_member(o, "page_cache"));
 	ck_assert_uint_eq(json_array_get_length(json_object_get_array_member(o, "warnings")), 0);
 	g_object_unref(parser);
 }
