@@ -12,6 +12,7 @@
 # With Docker or Podman nothing else is needed than the device and the right to mount:
 #	docker run --device /dev/fuse --cap-add SYS_ADMIN --security-opt apparmor=unconfined -v /nfs:/nfs -v /ssd:/ssd IMAGE \
 #		cachewtfs -f --cache /ssd/d.cache --metadata /ssd/d.meta --cache-size 10G /nfs/d.img /mnt
+# --ulimit memlock=-1 lets it lock its memory; without, it says so and goes on.
 # -f keeps the program in the foreground, so that it is the container's first process and gets its SIGTERM: then it stops
 # orderly and the next start is warm.  Share /mnt with other containers by a volume with rshared propagation; cachewt works
 # from any container that sees the mount, for all it uses is the files in /mnt/.cachewtfs.

@@ -47,7 +47,7 @@ static char *content(const struct server *server, uint64_t ino)
 	mount = (struct mount_status){
 		.ack_origin = server->options->ack_origin, .page_cache = server->options->page_cache,
 		.locked_memory = memory_locked_name(atomic_load(&server->locked)), .io_flusher = server->io_flusher,
-		.io_uring = atomic_load(&server->by_ring), .warnings = (const char *const *)warnings,
+		.warnings = (const char *const *)warnings, .io_uring = atomic_load(&server->by_ring),
 	};
 	text = ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);
 	g_strfreev(warnings);

@@ -12,6 +12,7 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "loop.h"
+#include "memory.h"
 #include "ring.h"
 
 /* What the threads wait for at the start; protected by loops->lock. */
@@ -308,6 +309,7 @@ static void *loop_main(void *arg)
 	struct loop *loop = arg;
 	int err = loop_open(loop);
 
+	memory_fill_thread();		/* now: what opening took is no longer there */
 	current = loop;
 	if (pass_gate(loop, err)) {
 		err = watch(loop->epoll_fd, loop->loops->fuse_fd, EPOLLEXCLUSIVE);

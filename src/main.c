@@ -134,6 +134,7 @@ static void prepare_threads(void)
 	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
 	pthread_setattr_default_np(&attr);
 	pthread_attr_destroy(&attr);
+	memory_keep_heap();
 }
 
 static void block_signals(struct program *p)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +45,30 @@ bool memory_be_io_flusher(void)
 	log_debug("PR_SET_IO_FLUSHER: %s: swap or a file system on the image may wait for itself when memory is short "
 		  "(give the capability SYS_RESOURCE)", strerror(errno));
 	return false;
+}
+
+void memory_keep_heap(void)
+{
+	mallopt(M_TOP_PAD, (int)MEMORY_HEAP_BYTES);
+	mallopt(M_MMAP_THRESHOLD, 2 * (int)MEMORY_HEAP_BYTES);	/* what is filled is to be of the heap */
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+}
+
+/* Not to be optimised away: nobody reads what is written here. */
+static void touch(volatile uint8_t *bytes, size_t len_bytes)
+{
+	for (size_t i = 0; i < len_bytes; i += 4096)
+		bytes[i] = 0;
+}
+
+void memory_fill_thread(void)
+{
+	uint8_t stack[MEMORY_STACK_BYTES], *heap = malloc(MEMORY_HEAP_BYTES);
+
+	touch(stack, sizeof(stack));
+	if (heap)
+		touch(heap, MEMORY_HEAP_BYTES);
+	free(heap);
 }
 
 bool memory_can_be_locked(void)

@@ -19,10 +19,20 @@ enum memory_locked {
 };
 
 /*
- * Keep the pages of this file in memory: they are locked with the rest, and alone where the limit is too small for the
- * rest.  For the metadata: the loops write marks into its page cache, and if a page were not there, the kernel would
- * have to find memory for it.  In a memory cgroup of version 1 it may then wait for dirty pages of the image, which only
- * we can clean.  At most MEMORY_PINNED_MAX_BYTES of it, from the start.  Before memory_lock().
+ * The heap of a thread that serves requests must not grow while it does: that is a request for memory like any other.
+ * memory_keep_heap() before the first thread is made: what was once had from the system is kept.
+ * memory_fill_thread(), on the thread itself, after all that it allocates for good: so much of heap and stack is there.
+ */
+#define MEMORY_HEAP_BYTES (512u << 10)	/* libfuse has some 300 bytes for each request under way, 188 at most */
+#define MEMORY_STACK_BYTES (256u << 10)
+void memory_keep_heap(void);
+void memory_fill_thread(void);
+
+/*
+ * Keep the pages of this file in memory: they are locked with the rest, and alone where the limit is too small for
+ * the rest.  For the metadata: the loops write marks into its page cache, and if a page were not there, the kernel
+ * would have to find memory for it.  In a memory cgroup of version 1 it may then wait for dirty pages of the image,
+ * which only we can clean.  At most MEMORY_PINNED_MAX_BYTES of it, from the start.  Before memory_lock().
  */
 #define MEMORY_PINNED_MAX_BYTES (64u << 20)
 void memory_pin(const char *path);

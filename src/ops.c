@@ -124,6 +124,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	loop_submit(slot);
 }
 
+/* Not of a request by a ring: the kernel reuses its buffer as soon as it has the answer. */
 static void write_released(struct cwt_request *request)
 {
 	loop_finish(slot_of(request));
@@ -172,7 +173,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	slot->page_write = page_write_of(fi);
 	slot->request = (struct cwt_request){ .op = CWT_WRITE, .offset_bytes = (uint64_t)offset, .len_bytes = size,
 					      .buf = (void *)(uintptr_t)data, .done = write_done,
-					      .released = server->options->ack_origin ? write_released : NULL };
+					      .released = server->options->ack_origin && !slot->ring ? write_released : NULL };
 	loop_submit(slot);
 }
 

@@ -64,8 +64,7 @@ make_filesystem() {
 	place=${work[files]}
 	tree=$place/root/tree
 	mkdir -p "$place/origin" "$place/slow" "$place/mnt" "$place/fs" "$tree/usr/include"
-	cp -r "$source_dir"/{lib,src,tests,man,examples} "$tree/"
-	rm -rf "$tree"/*/.deps "$tree"/*/.libs
+	sources | tar -C "$source_dir" --null -T - -cf - | tar -C "$tree" -xf -
 	if [ "$FS_TREE" = full ]; then
 		cp -r /usr/include/*.h "$tree/usr/include/"
 		cp -r /usr/include/{linux,asm-generic,"$(gcc -print-multiarch)"} "$tree/usr/include/"
@@ -77,8 +76,15 @@ make_filesystem() {
 	rm -rf "$place/root"
 }
 
+# The project's sources, without what a build has left among them.
+sources() {
+	(cd "$source_dir" && find lib src tests man examples -type f \( -name "*.[ch1-8]" -o -name "*.sh" -o -name "*.mk" \
+		-o -name "*.pml" -o -name "*.hex" \) -print0)
+}
+
 commit_twice() {
-	local git=(git -C "$1" -c user.name=bench -c user.email=bench@localhost -c gc.auto=0 -c init.defaultBranch=main)
+	local git=(git -C "$1" -c user.name=bench -c user.email=bench@localhost -c gc.auto=0 \
+		-c init.defaultBranch=main -c commit.gpgsign=false)
 	"${git[@]}" init -q
 	"${git[@]}" add -A
 	"${git[@]}" commit -q -m first

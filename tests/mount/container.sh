@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash disable=SC2154
 #
-# Containers with podman and crun, of a minimal system that debootstrap makes once, in CONTAINER_ROOTFS.  What podman keeps is
-# in the test's folder.
+# Containers with podman and crun, of a minimal system that debootstrap makes once, in CONTAINER_ROOTFS.  What podman
+# keeps is in the test's folder.
 #
 #	container NAME OPTION... -- COMMAND...		in the foreground
 #	container_stop NAME				SIGTERM, as a container is stopped

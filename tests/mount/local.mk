@@ -31,6 +31,7 @@ MOUNT_TESTS = \
 	tests/mount/test-kill9-filesystem.sh \
 	tests/mount/test-locked-memory.sh \
 	tests/mount/test-loop-device-warnings.sh \
+	tests/mount/test-loops-ask-for-no-memory.sh \
 	tests/mount/test-memory-pressure.sh \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \

@@ -2,16 +2,16 @@
 # shellcheck shell=bash disable=SC2154
 #
 # A memory cgroup of the test, below the one that the test runs in; of version 1 or 2, whichever has the memory
-# controller.  The hierarchy is mounted afresh, in the folder of the test: where it usually is it may be read-only, as in
-# a container.
+# controller.  The hierarchy is mounted afresh, in the folder of the test: where it usually is it may be read-only, as
+# in a container.
 #
 #	group_make 32M; "$tmp/in-group" COMMAND...; group_failures; group_remove
 
 groups=$tmp/groups
 group=
 
-# Whatever hangs, hangs on the mount: to abort it (umount -f) ends every request that waits for it, also where the daemon
-# itself waits for one and cannot be killed.
+# Whatever hangs, hangs on the mount: to abort it (umount -f) ends every request that waits for it, also where the
+# daemon itself waits for one and cannot be killed.
 group_cleanup() {
 	local status=$?
 	set +e
@@ -34,8 +34,8 @@ trap group_cleanup EXIT
 # Version 1: where we are in the hierarchy of the memory controller.
 memory_path_v1() { sed -nE 's/^[0-9]+:([^:]*,)?memory(,[^:]*)?://p' /proc/self/cgroup; }
 
-# Version 2: a cgroup that hands the memory controller to its children: ours, or the one above, for a cgroup with processes
-# of its own may not.
+# Version 2: a cgroup that hands the memory controller to its children: ours, or the one above, for a cgroup with
+# processes of its own may not.
 memory_path_v2() {
 	local path
 	path=$(sed -n 's/^0:://p' /proc/self/cgroup)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# In a container with /dev/fuse and CAP_SYS_ADMIN, its stores in volumes: mount, write, stop as containers are stopped, and
-# start warm.  A second container, without any right, sees the mount by propagation, uses the image, and the tool works.
+# In a container with /dev/fuse and CAP_SYS_ADMIN, its stores in volumes: mount, write, stop as containers are
+# stopped, and start warm.  A second container, without any right, sees the mount by propagation, uses the image, and
+# the tool works.
 if [ "$(id -u)" -eq 0 ] && [ -z "${CWT_PRIVATE_MOUNTS:-}" ]; then
 	CWT_PRIVATE_MOUNTS=1 exec unshare --mount --propagation private -- "$BASH" "$0" "$@"
 fi

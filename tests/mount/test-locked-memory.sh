@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Memory is locked as far as the limit of locked memory goes, the soft limit being raised first; what is refused is one line
-# and no failure.  The status says what became of it, and whether the threads are IO_FLUSHERs.
+# Memory is locked as far as the limit of locked memory goes, the soft limit being raised first; what is refused is
+# one line and no failure.  The status says what became of it, and whether the threads are IO_FLUSHERs.
 # shellcheck source=functions.sh
 . "${srcdir:-.}/tests/mount/functions.sh"
 require fuse root setpriv prlimit jq
@@ -54,8 +54,8 @@ start_cachewtfs --cache-size 4M
 io_flusher_is_as_allowed
 stop_cachewtfs
 
-# Enough for the buffers, not for the whole address space (tests/unit/test-memory has this too, where the limit cannot be
-# raised); the soft limit is not the one that counts.
+# Enough for the buffers, not for the whole address space (tests/unit/test-memory has this too, where the limit cannot
+# be raised); the soft limit is not the one that counts.
 if prlimit --memlock=65536:$((192 << 20)) true 2>/dev/null; then
 	with_limits 65536 $((192 << 20)) buffers
 	[ "$(locked_kib)" -gt 70000 ] || fail "only $(locked_kib) KiB are locked"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The status warns of a loop device without direct I/O, with the remedy, and of a loop device over the image that has come
-# to carry one of the stores: directly, by a btrfs or by another backing file, and crosswise over a second cachewtfs.
-# Each warning is logged once.
+# The status warns of a loop device without direct I/O, with the remedy, and of a loop device over the image that has
+# come to carry one of the stores: directly, by a btrfs or by another backing file, and crosswise over a second
+# cachewtfs. Each warning is logged once.
 # shellcheck source=functions.sh
 . "${srcdir:-.}/tests/mount/functions.sh"
 require fuse loop root mkfs.ext4 mkfs.btrfs btrfs jq
@@ -45,8 +45,8 @@ direct_io_test() {
 	stop_cachewtfs
 }
 
-# The cache's file system gets a loop device over the image as a second disk.  Nothing may be written to the cache while it
-# is so, for that would be the deadlock.
+# The cache's file system gets a loop device over the image as a second disk.  Nothing may be written to the cache
+# while it is so, for that would be the deadlock.
 btrfs_test() {
 	local below=$tmp/below.img fs=$tmp/btrfs disk
 	rm "$origin"
@@ -72,8 +72,8 @@ btrfs_test() {
 	detach_loop "$disk"
 }
 
-# make_filesystem FILE CONTENT [NAME]: ext4 in FILE, 64M, with the one file NAME, which is as large, a sparse copy of CONTENT.
-# So each of them can take the place of the other below a loop device.
+# make_filesystem FILE CONTENT [NAME]: ext4 in FILE, 64M, with the one file NAME, which is as large, a sparse copy of
+# CONTENT. So each of them can take the place of the other below a loop device.
 make_filesystem() {
 	truncate -s 64M "$1"
 	mkfs.ext4 -q -F "$1"

@@ -38,7 +38,7 @@ pressure_test() {
 	mount "$loop" "$fs"
 	sum=$(sha256sum <"$source")
 	run_in_group dd if="$source" of="$fs/file" bs=1M conv=fsync status=none
-	run_in_group fio --name=mapped --filename="$fs/mapped" --ioengine=mmap --rw=randwrite --bs=4k --size=48M \
+	run_in_group fio --name=mapped --filename="$fs/mapped" --ioengine=mmap --rw=randwrite --bs=4k --size=40M \
 		--aux-path="$tmp" --verify=crc32c --verify_fatal=1 --output="$tmp/fio" || fail "fio: $(cat "$tmp/fio")"
 	[ "$(group_failures)" -gt 0 ] || fail "the limit of the cgroup was never reached: this proves nothing"
 	umount "$fs"
@@ -58,5 +58,5 @@ printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$tmp/in-group" "$cachewtfs" >"$tmp/da
 chmod +x "$tmp/daemon-in-group"
 for direct_io in on off; do
 	pressure_test $direct_io 32M "$cachewtfs"
-	pressure_test $direct_io 128M "$tmp/daemon-in-group"
+	pressure_test $direct_io 120M "$tmp/daemon-in-group"
 done

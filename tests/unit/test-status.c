@@ -204,6 +204,7 @@ START_TEST(json_has_what_the_mount_knows)
 	ck_assert_str_eq(json_object_get_string_member(o, "ack"), "origin");
 	ck_assert_str_eq(json_object_get_string_member(o, "locked_memory"), "buffers");
 	ck_assert(json_object_get_boolean_member(o, "io_flusher"));
+	ck_assert(!json_object_get_boolean_member(o, "page_cache"));
 	ck_assert_str_eq(json_object_get_string_member(o, "transport"), "io_uring");
 	ck_assert_uint_eq(json_array_get_length(warnings), 2);
 	ck_assert_str_eq(json_array_get_string_element(warnings, 0), "the cache\nlies on it");
