@@ -11,12 +11,12 @@ packages_build=(gcc libc6-dev make autoconf automake libtool pkg-config libfuse3
 	libglib2.0-dev libjson-glib-dev check mount util-linux e2fsprogs)
 packages_test=(clang valgrind fio xfsprogs btrfs-progs git mandoc shellcheck spin xz-utils libc6-dbg jq strace gnuplot-nox
 	nbdkit libnbd-bin qemu-system-common s3backer podman crun debootstrap meson ninja-build liburing-dev libnuma-dev
-	dpkg-dev debian-archive-keyring)
+	dpkg-dev debian-archive-keyring qemu-utils)
 
 # What these packages bring, by which they are recognised where there is no dpkg.
 commands_build=(gcc make autoreconf libtoolize pkg-config fusermount3 losetup mkfs.ext4)
 commands_test=(clang valgrind fio mkfs.xfs mkfs.btrfs git mandoc shellcheck spin xz jq strace gnuplot nbdkit nbdfuse
-	qemu-storage-daemon s3backer podman crun debootstrap meson ninja)
+	qemu-storage-daemon s3backer podman crun debootstrap meson ninja qemu-img)
 modules_build=(fuse3 libxxhash glib-2.0 json-glib-1.0 check)
 
 is_installed() {

@@ -38,6 +38,7 @@ bench-ack: all
 	$(AM_TESTS_ENVIRONMENT) "$(srcdir)/tests/bench/ack.sh"
 .PHONY: bench-ack
 
+# make bench-page-cache [DIR=/var/tmp] [SIZE=256M] [ROUNDS=5] [SECONDS_EACH=1]
 bench-page-cache: all
 	$(AM_TESTS_ENVIRONMENT) "$(srcdir)/tests/bench/page-cache.sh"
 .PHONY: bench-page-cache

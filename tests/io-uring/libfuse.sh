@@ -23,7 +23,7 @@ libfuse_has_rings() {
 fetch_libfuse() {
 	local apt=(apt-get -q -o "Dir::State=$PWD/apt" -o "Dir::State::status=$PWD/apt/status"
 		-o "Dir::Cache=$PWD/apt/cache" -o "Dir::Etc::sourcelist=$PWD/apt/debian.sources" -o Dir::Etc::sourceparts=- -o Acquire::Languages=none
-		-o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o APT::Sandbox::User=root)
+		-o APT::Update::Error-Mode=any -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o APT::Sandbox::User=root)
 	mkdir -p apt/lists/partial apt/cache/archives/partial
 	: >apt/status
 	cat >apt/debian.sources <<-END

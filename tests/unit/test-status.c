@@ -110,11 +110,12 @@ START_TEST(what_the_mount_knows_comes_last)
 	struct cwt_status s = example();
 	char *text = status_text(&s, &quiet);
 
-	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\nack: both\npage cache: on\nlocked memory: yes\nio flusher: no\ntransport: classic\n"));
+	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\nack: both\npage cache: on\nlocked memory: yes\nio flusher: no\n"
+					 "transport: classic\n"));
 	g_free(text);
 	text = status_text(&s, &warned);
-	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\ntransport: io_uring\nwarning: the cache\\012lies on it\n"
-					 "warning: /dev/loop\x80\n"));
+	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\ntransport: io_uring\n"
+					 "warning: the cache\\012lies on it\nwarning: /dev/loop\x80\n"));
 	g_free(text);
 }
 END_TEST
