@@ -7,8 +7,8 @@
  *            edges by read-modify-write; the page of a file's last partial alignment unit through a second, buffered
  *            descriptor, because an O_DIRECT write there would make the file grow;
  *   memory   tmpfs and ramfs: plain pread/pwrite at kick, which never sleeps there;
- *   pool     everything else (network, FUSE, file systems without O_DIRECT): a bounded pool of threads, since libaio
- *            would block in io_submit.
+ *   pool     everything else (network, file systems without O_DIRECT, FUSE where libaio would block in io_submit): a
+ *            bounded pool of threads.
  *
  * info: align_bytes is that of O_DIRECT, 1 on the other paths; network for network and FUSE file systems; fast for
  * tmpfs, ramfs and RAM disks.  The size is taken at open; a file that shrinks later gives -EIO beyond its end, and one

@@ -5,6 +5,7 @@
  *	aio_open.c	open, lock, allocate, choose the way to move bytes
  *	aio.c		the vtable: submit, synchronous calls, flush, zero, identity, close
  *	aio_edge.c	one transfer as a sequence of system transfers: pieces, read-modify-write, short results
+ *	aio_async.c	whether libaio would sleep
  *	aio_run.c	neighbours as one vectored system transfer
  *	aio_attach.c	the source in a queue: from the first device to the end
  *	aio_direct.c	and its work: libaio, memory and the returns of the pool
@@ -129,6 +130,14 @@ static inline struct device_io *aio_run_first(const struct aio_run *run)
 }
 /* Blocking: of a run of several, after the check of the size.  False: it was not done whole. */
 bool aio_run_do(const struct aio_run *run);
+
+/*
+ * ------------------------------------------------------------------ aio_async.c
+ *
+ * Does libaio leave a transfer of this file under way, or does it sleep in io_submit until that has ended?  Found out by
+ * reading its first bytes, for file systems that may do either.  Blocks as a read does.
+ */
+bool aio_is_async(const struct aio_device *a);
 
 /*
  * ------------------------------------------------------------------ aio_direct.c

@@ -24,6 +24,8 @@
  */
 #define LOCK_BORDER ((off_t)1 << 62)
 
+#define FUSE_MAGIC 0x65735546u
+
 struct opening {
 	const char *path;
 	const struct aio_options *options;
@@ -216,7 +218,7 @@ static bool is_network_fs(uint64_t type)
 {
 	static const uint32_t types[] = {
 		0x6969 /* nfs */,       0x517B /* smb */,       0xFF534D42 /* cifs */,   0xFE534D42 /* smb2 */,
-		0x65735546 /* fuse */,  0x01021997 /* 9p */,    0x00C36400 /* ceph */,   0x5346414F /* afs */,
+		FUSE_MAGIC,             0x01021997 /* 9p */,    0x00C36400 /* ceph */,   0x5346414F /* afs */,
 		0x6B414653 /* kafs */,  0x73757245 /* coda */,  0x0BD00BD0 /* lustre */, 0x786F4256 /* vboxsf */,
 		0x19830326 /* fhgfs */, 0xAAD7AAEA /* panfs */,
 	};
@@ -225,6 +227,15 @@ static bool is_network_fs(uint64_t type)
 		if (types[i] == (uint32_t)type)
 			return true;
 	return false;
+}
+
+/*
+ * Pool threads would queue up behind the one lock that the kernel takes around each write of a FUSE file; libaio does
+ * not wait under it.  That is so only where the file system's program has agreed to asynchronous direct I/O.
+ */
+static bool is_async_fuse(const struct aio_device *a, const struct statfs *fs)
+{
+	return (uint32_t)fs->f_type == FUSE_MAGIC && aio_is_async(a);
 }
 
 static bool is_memory_fs(uint64_t type)
@@ -285,14 +296,20 @@ static bool choose_align(struct aio_device *a)
 	return true;
 }
 
-static bool try_direct(struct aio_device *a, int flags)
+static bool try_direct(struct aio_device *a, const struct statfs *fs, int flags)
 {
 	if (fcntl(a->fd, F_SETFL, flags | O_DIRECT))
 		return false;
-	if (choose_align(a))
+	if (choose_align(a) && (!a->dev.info.network || is_async_fuse(a, fs)))
 		return true;
 	fcntl(a->fd, F_SETFL, flags);
+	a->dev.info.align_bytes = a->mem_align_bytes = 1;
 	return false;
+}
+
+static bool may_be_direct(const struct opening *o, const struct statfs *fs)
+{
+	return !o->options->buffered && (!o->a->dev.info.network || (uint32_t)fs->f_type == FUSE_MAGIC);
 }
 
 static int choose_path(struct opening *o)
@@ -313,10 +330,10 @@ static int choose_path(struct opening *o)
 		a->path = AIO_PATH_POOL;
 	else if (is_memory_fs((uint64_t)fs.f_type))
 		a->path = AIO_PATH_MEMORY;
-	else if (o->options->buffered || a->dev.info.network || !try_direct(a, flags & ~O_NONBLOCK))
-		a->path = AIO_PATH_POOL;
-	else
+	else if (may_be_direct(o, &fs) && try_direct(a, &fs, flags & ~O_NONBLOCK))
 		a->path = AIO_PATH_DIRECT;
+	else
+		a->path = AIO_PATH_POOL;
 	return 0;
 }
 

@@ -26,6 +26,7 @@ MOUNT_TESTS = \
 	tests/mount/test-fifty-remounts.sh \
 	tests/mount/test-fio-verify.sh \
 	tests/mount/test-full-cache-disk.sh \
+	tests/mount/test-fuse-origin.sh \
 	tests/mount/test-io-uring.sh \
 	tests/mount/test-kill9.sh \
 	tests/mount/test-kill9-filesystem.sh \
