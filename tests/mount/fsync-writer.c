@@ -148,9 +148,37 @@ static int write_files(char **argv)
 	return 0;
 }
 
-static bool file_is_right(const char *dir, unsigned n, const struct file *f)
+static uint8_t buf[LENGTH_MAX];
+
+/* Of a file that is wrong: is it what an earlier line of the record said?  Then a rename or its fsync was lost. */
+static void tell_what_it_is(const char *record, unsigned n, uint64_t len)
 {
-	static uint8_t buf[LENGTH_MAX];
+	FILE *in = fopen(record, "r");
+	unsigned name, line = 0, nr_same = 0;
+	struct file f;
+
+	if (!in)
+		return;
+	while (fscanf(in, "%u %" SCNu64 " %" SCNu64, &name, &f.seed, &f.len) == 3) {
+		uint64_t i = 0;
+
+		line++;
+		if (name != n || !f.seed || f.len > len)
+			continue;
+		while (i < f.len && buf[i] == byte_at(f.seed, i))
+			i++;
+		if (i < f.len)
+			continue;
+		fprintf(stderr, "fsync-writer: file %u of %" PRIu64 " bytes is as in line %u of the record\n", n, len, line);
+		nr_same++;
+	}
+	fclose(in);
+	if (!nr_same)
+		fprintf(stderr, "fsync-writer: file %u of %" PRIu64 " bytes is as in no line of the record\n", n, len);
+}
+
+static bool file_is_right(const char *dir, const char *record, unsigned n, const struct file *f)
+{
 	char path[4096];
 	ssize_t len;
 	int fd;
@@ -170,6 +198,7 @@ static bool file_is_right(const char *dir, unsigned n, const struct file *f)
 	for (uint64_t i = 0; i < f->len; i++)
 		if (buf[i] != byte_at(f->seed, i)) {
 			fprintf(stderr, "fsync-writer: %s: wrong from byte %" PRIu64 " on\n", path, i);
+			tell_what_it_is(record, n, (uint64_t)len);
 			return false;
 		}
 	return true;
@@ -184,7 +213,7 @@ static int check_files(char **argv)
 	for (unsigned n = 0; n < NR_NAMES; n++)
 		if (files[n].seed) {
 			nr++;
-			nr_wrong += !file_is_right(argv[0], n, &files[n]);
+			nr_wrong += !file_is_right(argv[0], argv[1], n, &files[n]);
 		}
 	printf("%u files, %u wrong\n", nr, nr_wrong);
 	return nr_wrong != 0;
