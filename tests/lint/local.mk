@@ -12,7 +12,7 @@ check-unit:
 VALGRIND_FLAGS = -q --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99 \
 	--suppressions=$(abs_top_srcdir)/tests/unit/valgrind.supp
 check-valgrind:		# its programs: the scripts start programs of their own
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter-out %.sh,$(filter tests/unit/%,$(TESTS)))' LOG_COMPILER=valgrind \
+	UNDER_VALGRIND=1 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter-out %.sh,$(filter tests/unit/%,$(TESTS)))' LOG_COMPILER=valgrind \
 		LOG_FLAGS='$(VALGRIND_FLAGS)'
 check-lint:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/lint/%,$(TESTS))'
