@@ -15,6 +15,8 @@
 #include "memory.h"
 #include "ring.h"
 
+#define POLL_SKIP_MAX 63u
+
 /* What the threads wait for at the start; protected by loops->lock. */
 enum gate { GATE_CLOSED, GATE_RUN, GATE_ABORT };
 
@@ -26,6 +28,7 @@ struct loop {
 	struct pool pool;
 	struct slot *received;		/* of the request that is being handled; NULL when its handler has taken it */
 	unsigned in_flight;		/* slots that the engine has: not answered, or not released */
+	unsigned poll_skip, poll_misses;	/* waits to come without a look; looks in vain, doubled */
 	unsigned burst;			/* how many requests are received before a turn, 1 to TURN_REQUESTS */
 	int epoll_fd;			/* FUSE, the engine, the stop */
 	int engine_epoll_fd;		/* the engine and the stop */
@@ -192,16 +195,27 @@ static uint64_t now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Busy polling: is it too early to wait?  *idle_since_us is 0 while there is work. */
-static bool keep_polling(const struct loop *loop, uint64_t *idle_since_us)
+/*
+ * Busy polling: is it too early to wait?  *idle_since_us is 0 while there is work.  A client that needs longer than we
+ * look makes us go to sleep at once more and more often, up to POLL_SKIP_MAX times in a row, until a look pays again.
+ */
+static bool keep_polling(struct loop *loop, uint64_t *idle_since_us)
 {
-	uint32_t poll_us = loop->server->options->busy_poll_us;
+	uint32_t poll_us = loop->server->busy_poll_us;
 
 	if (!poll_us)
 		return false;
+	if (!*idle_since_us && loop->poll_skip) {
+		loop->poll_skip--;
+		return false;
+	}
 	if (!*idle_since_us)
 		*idle_since_us = now_us();
-	return now_us() - *idle_since_us < poll_us;
+	if (now_us() - *idle_since_us < poll_us)
+		return true;
+	loop->poll_misses = MIN(2 * loop->poll_misses + 1, POLL_SKIP_MAX);
+	loop->poll_skip = loop->poll_misses;
+	return false;
 }
 
 /*
@@ -235,11 +249,18 @@ static void serve(struct loop *loop)
 		did += cwt_loop_turn(loop->cwt_loop);
 		if (loop->in_flight && loop->in_flight < in_flight)
 			dry = false;
+		if (did && idle_since_us)
+			loop->poll_misses = 0;
 		if (did)
 			idle_since_us = 0;
 		if (did || !(receiving || loop->in_flight))
 			continue;
-		dry = keep_polling(loop, &idle_since_us) ? false : !wait_for_work(loop, receiving && received != RECEIVED_NO_SLOT);
+		if (keep_polling(loop, &idle_since_us)) {
+			dry = false;
+			continue;
+		}
+		dry = !wait_for_work(loop, receiving && received != RECEIVED_NO_SLOT);
+		idle_since_us = 0;
 	}
 }
 

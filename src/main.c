@@ -343,6 +343,15 @@ static int close_all(struct program *p)
 	return ret;
 }
 
+/*
+ * Where the stores answer at the speed of memory, waking up is most of what a client sees that waits for each answer: to
+ * look for its next request for as long as that takes doubled its speed.  On a disk it waits for the disk.
+ */
+static uint32_t default_busy_poll_us(const struct cwt *cwt)
+{
+	return cwt_loops_advised(cwt) == 1 ? BUSY_POLL_MEMORY_US : 0;
+}
+
 /* Everything after the fork.  The exit status. */
 static int serve(struct program *p)
 {
@@ -370,6 +379,7 @@ static int serve(struct program *p)
 		p->server.size_bytes = cwt_size_bytes(p->server.cwt);
 		p->server.block_size_bytes = cwt_block_size_bytes(p->server.cwt);
 		nr_loops = o->loops ? o->loops : cwt_loops_advised(p->server.cwt);
+		p->server.busy_poll_us = o->own_busy_poll ? o->busy_poll_us : default_busy_poll_us(p->server.cwt);
 		if (o->io_uring)
 			nr_loops = MIN(nr_loops, CWT_LOOPS_MAX - 1);
 		ret = loops_start(&p->server, nr_loops, &p->loops, &err);

@@ -51,7 +51,7 @@ static GOptionContext *context_new(struct raw *raw)
 		{ "loops", 0, 0, G_OPTION_ARG_FILENAME, &raw->loops,
 		  "threads that serve requests, 1 to 16; default 1 or 2 by the stores", "N" },
 		{ "busy-poll", 0, 0, G_OPTION_ARG_FILENAME, &raw->busy_poll,
-		  "look for work so long before sleeping, 0 to 1000; default 0", "MICROSECONDS" },
+		  "look for work so long before sleeping, 0 to 1000; default 20 with both stores in memory, else 0", "MICROSECONDS" },
 		{ "fault", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->faults,
 		  "make a store fail, for tests (repeatable), see cachewtfs(1)", "STORE:SPEC" },
 		{ "foreground", 'f', 0, G_OPTION_ARG_NONE, &raw->foreground,
@@ -247,9 +247,10 @@ static int parse_numbers(const struct raw *raw, struct options *o, struct cwt_er
 				 raw->commit_interval);
 	if (raw->busy_poll) {
 		if (number_parse(raw->busy_poll, 10, BUSY_POLL_US_MAX, &n))
-			return error_set(err, -EINVAL, "--busy-poll %s: not microseconds from 0 to %u (the default is 0: "
-					 "none)", raw->busy_poll, BUSY_POLL_US_MAX);
+			return error_set(err, -EINVAL, "--busy-poll %s: not microseconds from 0 to %u (leave it out for the "
+					 "default)", raw->busy_poll, BUSY_POLL_US_MAX);
 		o->busy_poll_us = (uint32_t)n;
+		o->own_busy_poll = true;
 	}
 	if (!raw->loops)
 		return 0;

@@ -15,6 +15,7 @@
 #define CONTROL_FOLDER ".cachewtfs"	/* in the mount, beside the image; so the image cannot be called this */
 
 #define BUSY_POLL_US_MAX 1000u
+#define BUSY_POLL_MEMORY_US 20u		/* the default where both stores are memory; else 0 */
 
 enum options_action { OPTIONS_MOUNT, OPTIONS_HELP, OPTIONS_VERSION };
 
@@ -31,6 +32,7 @@ struct options {
 	uint32_t block_size_bytes;	/* 0: not given */
 	uint32_t commit_interval_ms;	/* 0: not given */
 	unsigned loops;			/* 0: not given */
+	bool own_busy_poll;		/* --busy-poll was given */
 	uint32_t busy_poll_us;		/* 0: wait at once */
 	enum cwt_mode mode;
 	bool ack_origin;		/* answer a write when the origin has it; else when the cache has it, too */

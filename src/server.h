@@ -28,6 +28,7 @@ struct server {
 	struct fuse_session *session;
 	uint64_t size_bytes;		/* of the image */
 	uint32_t block_size_bytes;
+	uint32_t busy_poll_us;		/* how long a loop looks for work before it sleeps */
 	uint32_t uid, gid;		/* of the mounting user: the folders and control files are his */
 	struct timespec start_time;
 	bool io_flusher;		/* the threads are */

@@ -74,7 +74,7 @@ START_TEST(nothing_given_is_the_defaults)
 	ck_assert_str_eq(o.mountpoint, "/mnt");
 	ck_assert_str_eq(o.name, "disk.img");
 	ck_assert(!o.cache && !o.metadata && !o.policy && !o.pidfile && !o.faults && o.fuse && !o.fuse[0]);
-	ck_assert(!o.cache_size_bytes && !o.block_size_bytes && !o.commit_interval_ms && !o.loops && !o.busy_poll_us);
+	ck_assert(!o.cache_size_bytes && !o.block_size_bytes && !o.commit_interval_ms && !o.loops && !o.busy_poll_us && !o.own_busy_poll);
 	ck_assert_int_eq(o.mode, CWT_WRITETHROUGH);
 	ck_assert(o.ack_origin);
 	ck_assert(!o.read_only && !o.warm_after_power && !o.trust_origin && !o.reset && !o.foreground && !o.debug);
@@ -101,7 +101,7 @@ START_TEST(every_long_option_is_taken)
 	ck_assert_uint_eq(o.commit_interval_ms, 500);
 	ck_assert_str_eq(o.name, "n");
 	ck_assert_uint_eq(o.loops, 16);
-	ck_assert_uint_eq(o.busy_poll_us, 50);
+	ck_assert(o.own_busy_poll && o.busy_poll_us == 50);
 	ck_assert(!o.ack_origin);
 	ck_assert(o.read_only && o.warm_after_power && o.trust_origin && o.reset && o.debug);
 	ck_assert_msg(o.foreground, "-d implies -f");
