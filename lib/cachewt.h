@@ -146,8 +146,8 @@ CWT_PUBLIC void cwt_submit(struct cwt_loop *loop, struct cwt_request *request);
 
 /*
  * One turn: reap what the devices finished, run the worker stage (deferred writethrough, unparked requests,
- * migrations), submit everything in one go, answer (and release) everything that is finished.  Never blocks.  Returns how many things
- * it did: 0 means that the thread may wait on cwt_loop_fd().
+ * migrations), submit everything in one go, answer (and release) everything that is finished.  Never blocks.  Returns
+ * how many things it did: 0 means that the thread may wait on cwt_loop_fd().
  */
 CWT_PUBLIC int cwt_loop_turn(struct cwt_loop *loop);
 

@@ -33,14 +33,8 @@ remove() {
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
-
-unmount() {
-	local pid
-	if [ -z "$work" ] || ! mountpoint -q "$work/mnt"; then return 0; fi
-	pid=$(cat "$work/pid" 2>/dev/null)
-	fusermount3 -u "$work/mnt" || fusermount3 -u -z "$work/mnt"
-	while [ -n "$pid" ] && [ -e "/proc/$pid" ]; do sleep 0.05; done
-}
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/unmount.sh"
 
 mount_as() {		# both | origin | plain
 	local name=cached options=(--ack "$1")

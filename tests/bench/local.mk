@@ -2,7 +2,8 @@
 # Printed, not asserted; of make check is only that the bench works.
 BENCH_FILES = tests/bench/bench.sh tests/bench/contenders.sh tests/bench/filesystem.sh tests/bench/report.sh \
 	tests/bench/servers.sh tests/bench/summary.jq tests/bench/table.jq tests/bench/targets.jq tests/bench/workloads.sh
-EXTRA_DIST += $(BENCH_FILES) tests/bench/ack.sh tests/bench/marks.sh tests/bench/page-cache.sh tests/bench/paste.sh
+EXTRA_DIST += $(BENCH_FILES) tests/bench/ack.sh tests/bench/marks.sh tests/bench/page-cache.sh tests/bench/paste.sh \
+	tests/bench/unmount.sh
 BENCH_TESTS = tests/bench/test-bench.sh tests/bench/test-bench-engine.sh
 TESTS += $(BENCH_TESTS)
 dist_check_SCRIPTS += $(BENCH_TESTS)
