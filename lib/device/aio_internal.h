@@ -22,6 +22,7 @@
 
 #define AIO_BOUNCE_BYTES (64u << 10)
 #define AIO_NR_BOUNCES 16u		/* per queue; transfers beyond wait for one */
+#define AIO_ALIGN_MAX (AIO_BOUNCE_BYTES / 2)	/* the two edges of a write fit into one */
 #define AIO_MEM_ALIGN_MAX 4096u
 #define AIO_POOL_THREADS_DEFAULT 16u
 #define AIO_POOL_THREADS_MAX 64u

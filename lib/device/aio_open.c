@@ -265,13 +265,13 @@ static uint32_t reported_align(struct aio_device *a, uint32_t *mem_align)
 
 static bool test_read_works(struct aio_device *a, uint32_t align)
 {
-	uint8_t room[2 * AIO_MEM_ALIGN_MAX];
+	uint8_t room[AIO_ALIGN_MAX + AIO_MEM_ALIGN_MAX];
 	uint8_t *buf = room + (-(uintptr_t)room & (AIO_MEM_ALIGN_MAX - 1));
 	ssize_t n;
 
-	/* One unit into a buffer of that alignment and no more than one page of it: enough to be refused. */
+	/* One whole unit: a device of 8 KiB sectors refuses half of one. */
 	do {
-		n = pread(a->fd, buf, MIN(align, AIO_MEM_ALIGN_MAX), 0);
+		n = pread(a->fd, buf, align, 0);
 	} while (n < 0 && errno == EINTR);
 	return n >= 0 || errno == EIO;		/* a bad sector is not a bad alignment */
 }
@@ -280,6 +280,8 @@ static bool choose_align(struct aio_device *a)
 {
 	uint32_t mem_align = 0, align = reported_align(a, &mem_align);
 
+	if (align > AIO_ALIGN_MAX)
+		return false;
 	if (align == 1)
 		for (align = 512, mem_align = 0; align <= 4096 && !test_read_works(a, align); align *= 2)
 			;
@@ -287,8 +289,8 @@ static bool choose_align(struct aio_device *a)
 		align = 0;
 	if (!mem_align)
 		mem_align = align;
-	/* Two edges must fit into a bounce buffer, and buffers are aligned to a page. */
-	if (!is_power_of_2(align) || align > AIO_BOUNCE_BYTES / 2 || !is_power_of_2(mem_align) ||
+	/* Buffers are aligned to a page. */
+	if (!is_power_of_2(align) || align > AIO_ALIGN_MAX || !is_power_of_2(mem_align) ||
 	    mem_align > AIO_MEM_ALIGN_MAX)
 		return false;
 	a->dev.info.align_bytes = align;

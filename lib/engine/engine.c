@@ -31,12 +31,22 @@ static void engine_set_geometry(struct cwt *e)
 
 	e->block_size = geo->block_size_bytes;
 	e->block_shift = log2_of(e->block_size);
-	e->align = MIN(align, e->block_size);
+	e->align = align;
 	e->origin_size = geo->origin_size_bytes;
 	e->nr_oblocks = (uint32_t)div_round_up(e->origin_size, e->block_size);
 	e->nr_cblocks = geo->nr_cblocks;
 	/* A sixty-fourth is kept ready, so that promotions do not wait for commits; few cblocks are not worth any. */
 	e->free_target = MIN(e->nr_cblocks / 64, 1024u);
+}
+
+int engine_check_align(const struct device *dev, uint32_t block_size_bytes, const char *remedy, struct cwt_error *err)
+{
+	uint32_t align = device_info(dev)->align_bytes;
+
+	if (align <= block_size_bytes)
+		return 0;
+	return error_set(err, -EINVAL, "%s: is written in units of %u bytes, and a block of %u bytes is smaller (%s --block-size %uK "
+			 "or more)", dev->name, align, block_size_bytes, remedy, align / 1024);
 }
 
 static int engine_load_one(void *ctx, cblock_t c, struct store_entry entry)
@@ -69,6 +79,7 @@ static int engine_build(struct cwt *e, struct cwt_error *err)
 	int ret;
 
 	engine_set_geometry(e);
+	cwt_assert(e->align <= e->block_size);
 	cells_init(&e->cells);
 	ret = policy_create(policy, e->nr_cblocks, e->options.env.seed, &e->policy, err);
 	if (ret)
@@ -126,6 +137,22 @@ static int engine_check_options(const struct engine_options *options, struct cwt
 	return ret;
 }
 
+/*
+ * cwt_open() has asked before it made anything; others come here with devices of their own.  What is wrong with a
+ * metadata that cannot be read is said by store_open().
+ */
+static int engine_check_stores(const struct store_devices *devices, struct cwt_error *err)
+{
+	static const char remedy[] = "give up the metadata and the cache, and start with";
+	struct store_geometry geo;
+	int ret;
+
+	if (store_read_geometry(devices->metadata, &geo, NULL))
+		return 0;
+	ret = engine_check_align(devices->origin, geo.block_size_bytes, remedy, err);
+	return ret ? ret : engine_check_align(devices->cache, geo.block_size_bytes, remedy, err);
+}
+
 int engine_open(const struct store_devices *devices, const struct engine_options *options, struct cwt **out,
 		struct cwt_error *err)
 {
@@ -154,6 +181,8 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 	list_init(&e->flush.current);
 	list_init(&e->flush.job.node);
 	ret = engine_check_options(options, err);	/* a mistyped option shall not cost a warm cache */
+	if (!ret)
+		ret = engine_check_stores(devices, err);
 	if (!ret)
 		ret = store_open(devices, &so, &e->store, &start, err);
 	if (!ret) {

@@ -100,7 +100,7 @@ struct cwt {
 	struct store_devices dev;
 	struct store *store;
 	uint32_t block_size, block_shift;	/* bytes */
-	uint32_t align;				/* the larger alignment of the two stores, at most block_size */
+	uint32_t align;				/* the larger alignment of the two stores; never above block_size (I4) */
 	uint64_t origin_size;			/* bytes */
 	uint32_t nr_oblocks, nr_cblocks;
 	uint32_t free_target;			/* free cblocks that demotion keeps ready */
@@ -139,6 +139,13 @@ struct cwt {
  */
 int engine_open(const struct store_devices *devices, const struct engine_options *options, struct cwt **out,
 		struct cwt_error *err);
+
+/*
+ * I4: a write is widened to the alignment of the stores and held as that, within its block.  Where a store's unit is
+ * larger than a block, its read-modify-write would reach into the neighbours, which nobody holds.  So such a store is
+ * refused: -EINVAL with a line, which ends with remedy.
+ */
+int engine_check_align(const struct device *dev, uint32_t block_size_bytes, const char *remedy, struct cwt_error *err);
 
 /* Stepped engines: run the oldest job, or the commit if it is due; false: there was nothing to do. */
 bool engine_step_job(struct cwt *e);

@@ -200,6 +200,13 @@ static int open_existing_metadata(struct opening *o)
 /*
  * ------------------------------------------------------------------ origin and cache
  */
+/* I4.  Asked of a new metadata and of one that is there. */
+static int check_align(struct opening *o, const struct device *dev)
+{
+	return engine_check_align(dev, o->block_size, o->nr_cblocks ? "remove the metadata and the cache, and start with" : "use",
+				  o->err);
+}
+
 static int open_origin(struct opening *o)
 {
 	const struct aio_options options = { .read_only = o->config->read_only };
@@ -214,7 +221,7 @@ static int open_origin(struct opening *o)
 	if (div_round_up(device_info(o->dev.origin)->size_bytes, o->block_size) > BLOCK_MAX)
 		return error_set(o->err, -EFBIG, "%s: has more than %u blocks of %u bytes (use a larger --block-size)",
 				 o->config->origin_path, BLOCK_MAX, o->block_size);
-	return 0;
+	return check_align(o, o->dev.origin);
 }
 
 static int check_cache_size(struct opening *o)
@@ -258,6 +265,8 @@ static int open_cache(struct opening *o)
 		return error_set(o->err, -EINVAL, "%s: %llu bytes are too small for a block of %u bytes and the label (use a larger "
 				 "--cache-size)", path, (unsigned long long)options.size_bytes, o->block_size);
 	ret = open_locked(o, path, &options, &o->dev.cache, &o->cache_created);
+	if (!ret)
+		ret = check_align(o, o->dev.cache);
 	if (ret)
 		return ret;
 	ret = check_cache_size(o);

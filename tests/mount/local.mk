@@ -30,6 +30,7 @@ MOUNT_TESTS = \
 	tests/mount/test-io-uring.sh \
 	tests/mount/test-kill9.sh \
 	tests/mount/test-kill9-filesystem.sh \
+	tests/mount/test-large-sectors.sh \
 	tests/mount/test-locked-memory.sh \
 	tests/mount/test-loop-device-warnings.sh \
 	tests/mount/test-loops-ask-for-no-memory.sh \

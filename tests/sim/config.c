@@ -42,6 +42,17 @@ static void choose_sizes(struct config *c, struct random *r)
 	c->cache_align = aligns[random_below(r, ARRAY_SIZE(aligns))];
 }
 
+/* Units larger than a sector, up to a whole block.  Drawn apart, so that older seeds keep their meaning. */
+static void choose_large_units(struct config *c, struct random *r)
+{
+	unsigned most = log2_of(c->block_size / 512);
+
+	if (one_in(r, 3))
+		c->origin_align = 512u << random_below(r, most + 1);
+	if (one_in(r, 3))
+		c->cache_align = 512u << random_below(r, most + 1);
+}
+
 static void choose_options(struct config *c, struct random *r)
 {
 	static const char *const policies[] = { "lru", "lru", "clock", "clock,ghost=100", "clock,ghost=400" };
@@ -88,6 +99,8 @@ void config_choose(struct config *c, uint64_t seed, uint32_t without)
 	choose_options(c, &r);
 	choose_workload(c, &r);
 	choose_kinds(c, &r);
+	r = config_random(c, UINT64_MAX - 2);
+	choose_large_units(c, &r);
 }
 
 void config_print(const struct config *c)

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "device-rig.h"
 #include "device/aio.h"
 #include "device/faulty.h"
@@ -34,6 +35,11 @@ static struct device *make_memory_1(uint64_t size_bytes, bool read_only)
 static struct device *make_memory_512(uint64_t size_bytes, bool read_only)
 {
 	return make_memory(size_bytes, 512, read_only);
+}
+
+static struct device *make_memory_16k(uint64_t size_bytes, bool read_only)
+{
+	return make_memory(size_bytes, 16384, read_only);
 }
 
 static struct device *make_memory_4k(uint64_t size_bytes, bool read_only)
@@ -153,6 +159,19 @@ static struct device *make_block_4k(uint64_t size_bytes, bool read_only)
 	return make_block(size_bytes, read_only, 4096);
 }
 
+/* Sectors larger than a page: since Linux 6.15. */
+static struct device *make_block_16k(uint64_t size_bytes, bool read_only)
+{
+	const char *loop = geteuid() ? NULL : make_loop(MAX(size_bytes, 65536u), 16384);
+
+	if (!loop) {
+		fprintf(stderr, "skipped: loop devices of 16 KiB sectors need root and Linux 6.15\n");
+		return NULL;
+	}
+	close(loop_keeper_fd);
+	return make_block(MAX(size_bytes, 65536u), read_only, 16384);
+}
+
 static struct device *wrap_faulty(struct device *inner, bool volatile_writes)
 {
 	struct faulty_options options = { .volatile_writes = volatile_writes, .seed = 3 };
@@ -183,12 +202,14 @@ const struct device_maker device_makers[] = {
 	{ "memory", make_memory_1 },
 	{ "memory aligned to 512", make_memory_512 },
 	{ "memory aligned to 4096", make_memory_4k },
+	{ "memory aligned to 16384", make_memory_16k },
 	{ "aio, a file on the disk", make_aio_direct },
 	{ "aio, a file on tmpfs", make_aio_memory },
 	{ "aio, pool", make_aio_pool },
 	{ "aio, pool of one thread", make_aio_pool_of_1 },
 	{ "aio, block device of 512-byte sectors", make_block_512 },
 	{ "aio, block device of 4096-byte sectors", make_block_4k },
+	{ "aio, block device of 16384-byte sectors", make_block_16k },
 	{ "faulty over memory", make_faulty },
 	{ "faulty over memory, volatile", make_volatile },
 	{ "faulty over aio", make_faulty_aio },

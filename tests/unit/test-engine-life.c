@@ -241,6 +241,31 @@ static void read_without_jobs(struct rig *rig, uint32_t oblock)
 }
 
 /* I7: a demoted block's cblock is not given away before the commit that says so. */
+/* Writes to neighbouring blocks would undo each other in a unit that they share. */
+START_TEST(a_store_whose_unit_is_larger_than_a_block_is_refused)
+{
+	for (unsigned cache = 0; cache < 2; cache++) {
+		struct device **memory;
+		struct rig rig;
+
+		rig_start(&rig, &(struct rig_options){ .block_size = 2 * BLOCK });
+		rig_warm(&rig, 0, 2);
+		ck_assert_int_eq(rig_stop(&rig), 0);
+		memory = cache ? &rig.cache_memory : &rig.origin_memory;
+		(*memory)->info.align_bytes = 4 * BLOCK;
+		ck_assert_int_eq(rig_open(&rig, false), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(rig.err.text, cache ? "cache: " : "origin: "));
+		ck_assert_ptr_nonnull(strstr(rig.err.text, "16384"));
+		ck_assert_ptr_nonnull(strstr(rig.err.text, "8192"));
+		ck_assert_ptr_nonnull(strstr(rig.err.text, "--block-size 16K"));
+		(*memory)->info.align_bytes = 2 * BLOCK;
+		ck_assert_int_eq(rig_open(&rig, false), 0);
+		ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);	/* the refusal cost nothing */
+		rig_end(&rig);
+	}
+}
+END_TEST
+
 START_TEST(a_cblock_is_reused_only_after_the_commit)
 {
 	struct rig rig;
@@ -504,6 +529,7 @@ int main(void)
 	tcase_add_test(tc, an_origin_that_another_had_meanwhile_starts_cold);
 	tcase_add_test(tc, reset_starts_cold);
 	tcase_add_test(tc, an_origin_of_another_size_is_refused);
+	tcase_add_test(tc, a_store_whose_unit_is_larger_than_a_block_is_refused);
 	tcase_add_test(tc, a_cblock_is_reused_only_after_the_commit);
 	tcase_add_test(tc, a_cblock_is_reused_only_when_its_last_request_has_left);
 	tcase_add_test(tc, the_mark_is_visible_before_the_origin_leg);

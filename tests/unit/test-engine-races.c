@@ -105,6 +105,20 @@ START_TEST(neighbours_in_one_sector_do_not_undo_each_other)
 }
 END_TEST
 
+/* Units larger than a page, up to a whole block. */
+START_TEST(neighbours_in_one_large_unit_do_not_undo_each_other)
+{
+	for (uint32_t align = 2 * BLOCK; align <= 4 * BLOCK; align *= 2) {
+		const struct rig_options large = { .block_size = 4 * BLOCK, .align = align };
+
+		meet_at_every_step(&large, true, (struct meeting){ CWT_WRITE, 0, BLOCK, 0, 0xda },
+				   (struct meeting){ CWT_WRITE, BLOCK, BLOCK, 0, 0xdb });
+		meet_at_every_step(&large, false, (struct meeting){ CWT_WRITE, 3 * BLOCK, BLOCK, 0, 0xdc },
+				   (struct meeting){ CWT_WRITE, 2 * BLOCK, BLOCK, 0, 0xdd });
+	}
+}
+END_TEST
+
 START_TEST(a_punch_at_any_step_of_a_write_or_promotion_leaves_both_equal)
 {
 	meet_at_every_step(&plain, true, (struct meeting){ CWT_WRITE, 0, BLOCK, 0, 0xea },
@@ -155,7 +169,10 @@ END_TEST
 /* A small storm: random requests on two loops, devices finishing in random order, checked at every rest. */
 static void storm(uint64_t seed)
 {
-	struct rig_options o = { .origin_size = 10 * BLOCK + 99, .nr_cblocks = 3, .align = seed & 1 ? 512 : 1,
+	static const struct { uint32_t block, align; } units[] = { { BLOCK, 1 }, { BLOCK, 512 }, { 4 * BLOCK, 2 * BLOCK },
+		{ BLOCK, 512 }, { 4 * BLOCK, 4 * BLOCK } };
+	struct rig_options o = { .origin_size = 10 * BLOCK + 99, .nr_cblocks = 3, .block_size = units[seed % 5].block,
+		.align = units[seed % 5].align,
 		.mode = seed % 7 == 6 ? CWT_WRITEAROUND : CWT_WRITETHROUGH, .policy = seed & 2 ? "clock" : "lru" };
 	struct random r = { seed };
 	struct rig rig;
@@ -225,6 +242,7 @@ int main(void)
 	tcase_add_test(tc, a_promotion_at_any_step_of_a_write_leaves_both_equal);
 	tcase_add_test(tc, overlapping_writes_reach_the_cache_in_the_order_of_the_origin);
 	tcase_add_test(tc, neighbours_in_one_sector_do_not_undo_each_other);
+	tcase_add_test(tc, neighbours_in_one_large_unit_do_not_undo_each_other);
 	tcase_add_test(tc, a_punch_at_any_step_of_a_write_or_promotion_leaves_both_equal);
 	tcase_add_test(tc, dropping_everything_at_any_step_leaves_both_equal);
 	tcase_add_loop_test(tc, a_storm_of_requests_in_any_order_leaves_both_equal, 0, 60);
