@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cachewt_tool.h"
+#include "escape.h"
 #include "sizes.h"
 
 static gboolean show_help(const gchar *name, const gchar *value, gpointer data, GError **error)
@@ -88,17 +89,15 @@ static void print_line(const char *format, ...) G_GNUC_PRINTF(1, 2);
 static void print_line(const char *format, ...)
 {
 	va_list ap;
-	char *line;
+	char *line, *escaped;
 
 	va_start(ap, format);
 	line = g_strdup_vprintf(format, ap);
 	va_end(ap);
-	for (char *c = line; *c; c++) {
-		if ((unsigned char)*c < ' ')
-			*c = '?';
-	}
+	escaped = text_escaped(line, TEXT_LINE);
 	fflush(stdout);
-	fprintf(stderr, "%s\n", line);
+	fprintf(stderr, "%s\n", escaped);
+	g_free(escaped);
 	g_free(line);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "daemon.h"
 
 /* The report is this byte, or the text of a failure, or, after a crash, nothing. */
@@ -26,12 +27,9 @@ void daemon_open_standard_fds(void)
 
 void daemon_print_line(const char *text)
 {
-	char line[sizeof(((struct cwt_error *)0)->text)];
-	size_t n;
+	char line[2 * sizeof(((struct cwt_error *)0)->text)];
 
-	for (n = 0; n < sizeof(line) - 1 && text[n]; n++)
-		line[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7f ? '?' : text[n];
-	line[n] = '\0';
+	text_escape(line, sizeof(line), text, TEXT_LINE);
 	fprintf(stderr, "cachewtfs: %s\n", line);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -22,12 +23,19 @@ static bool capturing;
 static char captured[512];
 static int real_stderr = -1, kept_stderr = -1;	/* main thread */
 
+/* One call, so that lines of several threads do not mix. */
 static void to_stderr(void *ctx, enum log_level level, const char *line)
 {
 	static const char *const marks[] = { "error: ", "warning: ", "", "debug: " };
+	char stamp[32];
+	struct timespec now;
+	struct tm local;
 
 	(void)ctx;
-	fprintf(stderr, "cachewtfs: %s%s\n", marks[level], line);
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &local);
+	strftime(stamp, sizeof(stamp), "%F %T", &local);
+	fprintf(stderr, "%s.%03ld cachewtfs: %s%s\n", stamp, now.tv_nsec / 1000000, marks[level], line);
 }
 
 static void to_syslog(void *ctx, enum log_level level, const char *line)
@@ -61,6 +69,7 @@ void report_open(const char *name, bool foreground, bool debug)
 		snprintf(ident, sizeof(ident), "cachewtfs[%s]", name);
 		openlog(ident, LOG_PID, LOG_DAEMON);
 	}
+	tzset();	/* reads files: now, so that no line ever has to */
 	log_set_sink(foreground ? to_stderr : to_syslog, NULL, debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	fuse_set_log_func(from_libfuse);
 }

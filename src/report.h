@@ -2,7 +2,8 @@
 /*
  * What the program says: log lines, and the one line of a failed start.
  *
- * Log lines go to stderr in the foreground, else to syslog as cachewtfs[NAME].  What libfuse logs is taken in too.
+ * Log lines go to stderr in the foreground, with the local time in front, else to syslog as cachewtfs[NAME].  What
+ * libfuse logs is taken in too.
  * Context: any thread, after report_open().
  */
 #ifndef CWT_SRC_REPORT_H

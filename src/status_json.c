@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/bits.h"
+#include "escape.h"
 #include "status_text.h"
 
 enum field_kind { U32, U64, BOOLEAN, TEXT };
@@ -78,7 +79,7 @@ char *status_json(const struct cwt_status *status, const struct mount_status *mo
 {
 	JsonBuilder *builder = json_builder_new();
 	JsonNode *root;
-	char *text, *line;
+	char *text, *line, *escaped;
 
 	json_builder_begin_object(builder);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
@@ -92,7 +93,9 @@ char *status_json(const struct cwt_status *status, const struct mount_status *mo
 	json_builder_end_object(builder);
 	root = json_builder_get_root(builder);
 	text = json_to_string(root, TRUE);
-	line = g_strconcat(text, "\n", NULL);
+	escaped = text_escaped(text, TEXT_JSON | TEXT_KEEP_LINES);	/* DEL and C1 are left to us */
+	line = g_strconcat(escaped, "\n", NULL);
+	g_free(escaped);
 	g_free(text);
 	json_node_unref(root);
 	g_object_unref(builder);

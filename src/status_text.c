@@ -3,6 +3,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "escape.h"
 #include "status_text.h"
 
 #define SECTOR_BYTES 512u
@@ -80,14 +81,10 @@ static void add_dm_line(GString *out, const struct cwt_status *s)
 
 static void add_text(GString *out, const char *label, const char *text)
 {
-	g_string_append_printf(out, "%s: ", label);
-	for (const char *p = text; *p; p++) {
-		if ((unsigned char)*p < ' ' || *p == 0x7f || *p == '\\')
-			g_string_append_printf(out, "\\%03o", (unsigned char)*p);
-		else
-			g_string_append_c(out, *p);
-	}
-	g_string_append_c(out, '\n');
+	char *escaped = text_escaped(text, TEXT_LINE);
+
+	g_string_append_printf(out, "%s: %s\n", label, escaped);
+	g_free(escaped);
 }
 
 static void add_number(GString *out, const char *label, uint64_t number)

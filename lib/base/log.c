@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 
 #define LOG_REPEAT_MS 10000u
 
@@ -31,15 +32,17 @@ void log_set_sink(log_sink_fn *sink, void *ctx, enum log_level most)
 	log_most = most;
 }
 
+/* A line is one line, and does nothing to the terminal, whatever names are in it. */
 static void log_format(enum log_level level, uint64_t nr_left_out, const char *fmt, va_list ap)
 {
-	char line[1024];
+	char line[1024], escaped[2 * sizeof(line)];
 	int n = vsnprintf(line, sizeof(line), fmt, ap);
 
 	if (nr_left_out && n >= 0 && (size_t)n < sizeof(line))
 		snprintf(line + n, sizeof(line) - (size_t)n, " (and %llu more like it)",
 			 (unsigned long long)nr_left_out);
-	log_sink(log_ctx, level, line);
+	text_escape(escaped, sizeof(escaped), line, TEXT_LINE);
+	log_sink(log_ctx, level, escaped);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

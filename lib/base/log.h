@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Log lines.  Whoever knows the cause logs once, with block number and offset.  The sink is set by the program
- * (stderr, syslog); the default writes to stderr.
+ * (stderr, syslog); the default writes to stderr.  What it is given is one line without control characters (text.h).
  *
  * Context: any thread; the sink must be thread-safe.  A sink never blocks on the image.
  */

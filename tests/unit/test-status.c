@@ -115,7 +115,7 @@ START_TEST(what_the_mount_knows_comes_last)
 	g_free(text);
 	text = status_text(&s, &warned);
 	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\ntransport: io_uring\n"
-					 "warning: the cache\\012lies on it\nwarning: /dev/loop\x80\n"));
+					 "warning: the cache\\012lies on it\nwarning: /dev/loop\\200\n"));
 	g_free(text);
 }
 END_TEST
@@ -125,7 +125,7 @@ START_TEST(a_path_cannot_make_a_line_of_its_own)
 	struct cwt_status s = example();
 
 	strcpy(s.origin_path, "/a\nmode: passthrough\\\x80");
-	check_has_line(&s, "origin: /a\\012mode: passthrough\\134\x80");
+	check_has_line(&s, "origin: /a\\012mode: passthrough\\134\\200");
 }
 END_TEST
 
@@ -194,6 +194,24 @@ START_TEST(json_stays_json_whatever_a_path_has)
 }
 END_TEST
 
+START_TEST(json_has_no_control_characters_but_its_own_line_feeds)
+{
+	struct cwt_status s = example();
+	JsonParser *parser;
+	JsonObject *o;
+	char *text;
+
+	strcpy(s.origin_path, "/\x01\x1b\x1f\x7f\xc2\x9b\xc3\xa9");
+	text = status_json(&s, &quiet);
+	for (const char *p = text; *p; p++)
+		ck_assert(*p == '\n' || ((unsigned char)*p >= ' ' && *p != 0x7f && *p != '\xc2'));
+	g_free(text);
+	o = parse(&s, &quiet, &parser);
+	ck_assert_str_eq(json_object_get_string_member(o, "origin_path"), s.origin_path);
+	g_object_unref(parser);
+}
+END_TEST
+
 START_TEST(json_has_what_the_mount_knows)
 {
 	struct cwt_status s = example();
@@ -232,6 +250,7 @@ int main(void)
 	tcase_add_test(tcase, a_path_cannot_make_a_line_of_its_own);
 	tcase_add_test(tcase, json_has_every_number_under_its_own_name);
 	tcase_add_test(tcase, json_stays_json_whatever_a_path_has);
+	tcase_add_test(tcase, json_has_no_control_characters_but_its_own_line_feeds);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	nr_failed = srunner_ntests_failed(runner);
