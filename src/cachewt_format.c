@@ -129,7 +129,7 @@ static int format_run(const struct subcommand *sub, int argc, char **argv)
 const struct subcommand cmd_format = {
 	.name = "format", .args = "METADATA", .nr_args_min = 1, .nr_args_max = 1,
 	.summary = "Make an empty metadata",
-	.help = "SIZE takes K, M, G, T.  METADATA is made, or is a blank file or block device.  A mount does this by itself: format is\n"
+	.help = "SIZE is as 10G, 1.5G, 10GB.  METADATA is made, or is a blank file or block device.  A mount does this by itself: format is\n"
 		"for those who want to do it before.\n",
 	.run = format_run,
 };

@@ -65,6 +65,6 @@ static int invalidate_run(const struct subcommand *sub, int argc, char **argv)
 const struct subcommand cmd_invalidate = {
 	.name = "invalidate", .args = "MOUNT OFFSET LENGTH", .nr_args_min = 3, .nr_args_max = 3,
 	.summary = "Drop a range of the image from the cache",
-	.help = "OFFSET and LENGTH take K, M, G, T.  Every block that the range touches is dropped; the origin keeps its data.\n",
+	.help = "OFFSET and LENGTH are sizes, as 64K.  Every block that the range touches is dropped; the origin keeps its data.\n",
 	.run = invalidate_run,
 };

@@ -138,9 +138,7 @@ bool tool_size_arg(const struct subcommand *sub, const char *what, const char *t
 {
 	int err = size_parse(text, bytes);
 
-	if (err == -ERANGE)
-		tool_usage(sub, "%s: %s is too large, at most 2^64 - 1", what, text);
-	else if (err)
-		tool_usage(sub, "%s: \"%s\" is no size: digits, then K, M, G, T or nothing", what, text);
+	if (err)
+		tool_usage(sub, "%s: \"%s\" %s", what, text, size_why(text));
 	return !err;
 }

@@ -69,9 +69,9 @@ static GOptionContext *context_new(struct raw *raw)
 
 	g_option_context_set_help_enabled(context, FALSE);
 	g_option_context_set_description(context,
-		"Sizes take K, M, G, T (powers of 1024).  Mount options beside the long ones: ro, uid=N, gid=N,\n"
-		"umask=OCTAL, page_cache=on, io_uring, allow_other, allow_root, auto_unmount, fsname=TEXT, and what\n"
-		"mount(8) passes.\n"
+		"Sizes take K, M, G, T (powers of 1024, as KiB) or KB, MB, GB, TB (of 1000): 10G, 1.5G, 10GB.\n"
+		"Mount options beside the long ones: ro, uid=N, gid=N, umask=OCTAL, page_cache=on, io_uring,\n"
+		"allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8) passes.\n"
 		"All is said in cachewtfs(1).\n");
 	g_option_context_add_main_entries(context, entries, NULL);
 	return context;
@@ -224,12 +224,16 @@ static int parse_sizes(const struct raw *raw, struct options *o, struct cwt_erro
 {
 	uint64_t block;
 
-	if (raw->cache_size && (size_parse(raw->cache_size, &o->cache_size_bytes) || !o->cache_size_bytes))
-		return error_set(err, -EINVAL, "--cache-size %s: not a size above 0 (give bytes, or K, M, G, T: 10G)",
+	if (raw->cache_size && size_parse(raw->cache_size, &o->cache_size_bytes))
+		return error_set(err, -EINVAL, "--cache-size %s: %s", raw->cache_size, size_why(raw->cache_size));
+	if (raw->cache_size && !o->cache_size_bytes)
+		return error_set(err, -EINVAL, "--cache-size %s: not a size above 0 (give at least two blocks, as 10G)",
 				 raw->cache_size);
 	if (!raw->block_size)
 		return 0;
-	if (size_parse(raw->block_size, &block) || block < CWT_BLOCK_SIZE_MIN || block > CWT_BLOCK_SIZE_MAX ||
+	if (size_parse(raw->block_size, &block))
+		return error_set(err, -EINVAL, "--block-size %s: %s", raw->block_size, size_why(raw->block_size));
+	if (block < CWT_BLOCK_SIZE_MIN || block > CWT_BLOCK_SIZE_MAX ||
 	    !is_power_of_2(block))
 		return error_set(err, -EINVAL, "--block-size %s: not a power of two from 4K to 2M (the default is 64K)",
 				 raw->block_size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See sizes.h. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -22,33 +23,74 @@ static int digits(const char *text, unsigned base, uint64_t *number, const char 
 	return 0;
 }
 
-static unsigned unit_shift(char unit)
+/* Powers of 1024, but for a unit that ends in B alone: GB is what disks are sold by.  Returns where it ends. */
+static const char *size_unit(const char *p, uint64_t *unit)
 {
-	switch (unit) {
-	case 'k': case 'K': return 10;
-	case 'm': case 'M': return 20;
-	case 'g': case 'G': return 30;
-	case 't': case 'T': return 40;
-	}
+	static const char letters[] = "kKmMgGtT";
+	const char *letter = *p ? strchr(letters, *p) : NULL;
+	unsigned power = letter ? (unsigned)(letter - letters) / 2 + 1 : 0;
+	bool decimal = letter && p[1] == 'B';
+
+	for (*unit = 1; power; power--)
+		*unit *= decimal ? 1000 : 1024;
+	if (!letter)
+		return p;
+	return p + (decimal ? 2 : p[1] == 'i' && p[2] == 'B' ? 3 : 1);
+}
+
+/* "5" behind the point of 1.5: half a million. */
+static int decimals_parse(const char **p, uint64_t *millionths)
+{
+	const char *decimals = *p;
+	int err = digits(decimals, 10, millionths, p);
+
+	if (err || *p - decimals > 6)
+		return -EINVAL;
+	for (ptrdiff_t n = *p - decimals; n < 6; n++)
+		*millionths *= 10;
 	return 0;
 }
 
 int size_parse(const char *text, uint64_t *bytes)
 {
-	const char *end;
-	unsigned shift;
-	uint64_t n;
-	int err = digits(text, 10, &n, &end);
+	uint64_t n, millionths = 0, unit;
+	bool fraction;
+	const char *p;
+	int err = digits(text, 10, &n, &p);
 
 	if (err)
 		return err;
-	shift = unit_shift(*end);
-	if (end[shift != 0])
+	fraction = *p == '.';
+	if (fraction) {
+		p++;
+		err = decimals_parse(&p, &millionths);
+		if (err)
+			return err;
+	}
+	p = size_unit(p, &unit);
+	if (*p || (fraction && unit == 1))
 		return -EINVAL;
-	if (n > UINT64_MAX >> shift)
+	if (__builtin_mul_overflow(n, unit, &n) || __builtin_add_overflow(n, millionths * unit / 1000000, &n))
 		return -ERANGE;
-	*bytes = n << shift;
+	*bytes = n;
 	return 0;
+}
+
+const char *size_why(const char *text)
+{
+	uint64_t bytes;
+
+	switch (size_parse(text, &bytes)) {
+	case 0:
+		return NULL;
+	case -ERANGE:
+		return "is too large, at most 2^64 - 1 bytes";
+	}
+	if (*text && text[strlen(text) - 1] == '%')
+		return "is a share of nothing that is known here: give an amount, as 10G";
+	if (strchr(text, ','))
+		return "has a comma: a fraction is written 1.5G";
+	return "is no size: give bytes, or K, M, G, T (1024), KB, MB, GB, TB (1000), as 10G or 1.5G";
 }
 
 int seconds_parse(const char *text, uint32_t *ms)

@@ -5,8 +5,14 @@
 
 #include <stdint.h>
 
-/* "4096", "64K", "1m", "10G", "2T": bytes, powers of 1024.  -EINVAL: not such a number; -ERANGE: more than 64 bits. */
+/*
+ * "4096", "64K", "1m", "10GiB", "1.5G": bytes, powers of 1024; "10GB": powers of 1000.  Up to six decimals before a unit, and
+ * what they make is rounded down to a byte.  -EINVAL: no such number; -ERANGE: more than 64 bits.
+ */
 int size_parse(const char *text, uint64_t *bytes);
+
+/* What is wrong with text, to be said behind it: "is no size ..."; NULL: nothing. */
+const char *size_why(const char *text);
 
 /* "5", "0.25": seconds with up to three decimals, as milliseconds.  -EINVAL, -ERANGE: more than a million seconds. */
 int seconds_parse(const char *text, uint32_t *ms);

@@ -24,15 +24,22 @@ static int parse(struct options *o, struct cwt_error *err, const char *const *ar
 
 #define PARSE(o, err, ...) parse(o, err, (const char *const[]){ __VA_ARGS__, NULL })
 
-START_TEST(a_size_is_digits_and_one_unit)
+START_TEST(a_size_is_a_number_and_one_unit)
 {
 	static const struct { const char *text; int error; uint64_t bytes; } cases[] = {
 		{ "0", 0, 0 }, { "4096", 0, 4096 }, { "64K", 0, 65536 }, { "1m", 0, 1u << 20 }, { "3G", 0, 3ull << 30 },
 		{ "2T", 0, 2ull << 40 }, { "18446744073709551615", 0, UINT64_MAX },
 		{ "18446744073709551616", -ERANGE, 0 },
 		{ "16777215T", 0, 16777215ull << 40 }, { "16777216T", -ERANGE, 0 },
-		{ "", -EINVAL, 0 }, { "K", -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "1KB", -EINVAL, 0 },
-		{ "1.5G", -EINVAL, 0 },
+		{ "", -EINVAL, 0 }, { "K", -EINVAL, 0 }, { "-1", -EINVAL, 0 },
+		{ "1KB", 0, 1000 }, { "10GB", 0, 10000000000 }, { "10GiB", 0, 10ull << 30 }, { "2TB", 0, 2000000000000 },
+		{ "1kiB", 0, 1024 }, { "1mB", 0, 1000000 },
+		{ "1.5G", 0, 3ull << 29 }, { "0.25T", 0, 1ull << 38 }, { "1.000001MB", 0, 1000001 }, { "0.1K", 0, 102 },
+		{ "16777215.999999T", 0, (16777215ull << 40) + 999999 * (1ull << 40) / 1000000 },
+		{ "18446744073709551.615KB", 0, UINT64_MAX }, { "18446744073709551.616KB", -ERANGE, 0 },
+		{ "1.0000001G", -EINVAL, 0 }, { "1.G", -EINVAL, 0 }, { ".5G", -EINVAL, 0 }, { "1.5", -EINVAL, 0 },
+		{ "1,5G", -EINVAL, 0 }, { "1.5.5G", -EINVAL, 0 }, { "10%", -EINVAL, 0 }, { "10Gb", -EINVAL, 0 },
+		{ "10GBs", -EINVAL, 0 }, { "10Gi", -EINVAL, 0 }, { "10iB", -EINVAL, 0 }, { "10B", -EINVAL, 0 },
 		{ " 1", -EINVAL, 0 }, { "1 ", -EINVAL, 0 }, { "0x10", -EINVAL, 0 },
 	};
 
@@ -42,6 +49,17 @@ START_TEST(a_size_is_digits_and_one_unit)
 		ck_assert_msg(size_parse(cases[i].text, &bytes) == cases[i].error, "\"%s\"", cases[i].text);
 		ck_assert_msg(bytes == (cases[i].error ? 4711 : cases[i].bytes), "\"%s\"", cases[i].text);
 	}
+}
+END_TEST
+
+START_TEST(what_is_no_size_is_refused_by_name)
+{
+	ck_assert_ptr_null(size_why("10GiB"));
+	ck_assert_ptr_nonnull(strstr(size_why("10%"), "share"));
+	ck_assert_ptr_nonnull(strstr(size_why("1,5G"), "1.5G"));
+	ck_assert_ptr_nonnull(strstr(size_why("16777216T"), "too large"));
+	ck_assert_ptr_nonnull(strstr(size_why("10Gb"), "no size"));
+	ck_assert_ptr_nonnull(strstr(size_why(""), "no size"));
 }
 END_TEST
 
@@ -308,7 +326,8 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int nr_failed;
 
-	tcase_add_test(tcase, a_size_is_digits_and_one_unit);
+	tcase_add_test(tcase, a_size_is_a_number_and_one_unit);
+	tcase_add_test(tcase, what_is_no_size_is_refused_by_name);
 	tcase_add_test(tcase, seconds_have_up_to_three_decimals);
 	tcase_add_test(tcase, nothing_given_is_the_defaults);
 	tcase_add_test(tcase, every_long_option_is_taken);

@@ -57,7 +57,7 @@ verify() { run "$1" "$cachewt" verify --origin "${3-origin}" --cache "${2-cache}
 
 begin wrong_usage_is_2_and_one_line
 for args in "" bogus status "status a b" "status --bogus a" "status --json --watch a" message "message a" "message a b c d" \
-	    "message a ''" "invalidate a 1" "invalidate a x 1" "invalidate a 1 1Q" "invalidate a -- -1 1" "invalidate a 18446744073709551616 1" "invalidate a 16777216T 1" \
+	    "message a ''" "invalidate a 1" "invalidate a x 1" "invalidate a 1 1Q" "invalidate a 1 10%" "invalidate a 0.5 1" "invalidate a -- -1 1" "invalidate a 18446744073709551616 1" "invalidate a 16777216T 1" \
 	    "wait a" "wait --ready --idle a" "wait --ready --timeout -1 a" "wait --ready --timeout soon a" \
 	    format "format m" "format --cblocks 8 m" "format --origin-size 1M m" "format --cblocks 8 --cache-size 1M --origin-size 1M m" \
 	    "format --cblocks 0 --origin-size 1M m" "format --cblocks 4294967295 --origin-size 1M m" \
