@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += lib/engine/libengine.la
 lib_engine_libengine_la_SOURCES = lib/engine/cells.c lib/engine/cells.h lib/engine/commit.c lib/engine/commit.h \
+	lib/engine/door.c lib/engine/door.h \
 	lib/engine/engine.c lib/engine/engine.h lib/engine/flush.c lib/engine/flush.h lib/engine/jobs.c lib/engine/jobs.h \
 	lib/engine/loop.c lib/engine/loop.h lib/engine/map.c lib/engine/map.h lib/engine/marks.c lib/engine/marks.h \
 	lib/engine/message.c lib/engine/migration.c lib/engine/migration.h lib/engine/open.c lib/engine/owner.c lib/engine/owner.h lib/engine/read.c \

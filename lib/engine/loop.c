@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/mutant.h"
+#include "engine/door.h"
 #include "engine/engine.h"
 #include "engine/read.h"
 #include "engine/writethrough.h"
@@ -78,7 +79,7 @@ static int loop_copy(struct cwt_loop *loop)
 static bool loop_needs_lock(const struct cwt_loop *loop)
 {
 	return !list_empty(&loop->ended) || !list_empty(&loop->fills_ended) || !list_empty(&loop->retry) ||
-	       !list_empty(&loop->ready) || !list_empty(&loop->incoming);
+	       !list_empty(&loop->ready) || doors_passable(loop);
 }
 
 /*
@@ -98,17 +99,7 @@ static int loop_work_locked(struct cwt_loop *loop)
 		read_retry_locked(list_entry(n, struct block_request, node));
 	for (; (n = list_pop(&loop->ready)); nr++)
 		breq_decide_locked(list_entry(n, struct block_request, node));
-	while (!list_empty(&loop->incoming)) {
-		struct cwt_request *r = request_of_node(loop->incoming.next);
-		uint64_t before = request_priv(r)->next;
-		bool whole = request_split_locked(loop, r);
-
-		nr += request_priv(r)->next != before;
-		if (!whole)
-			break;	/* the pool is used up: the front door waits */
-		list_del(&request_priv(r)->node);
-	}
-	return nr;
+	return nr + doors_pass_locked(loop);
 }
 
 static void loop_send_outbox(struct cwt_loop *loop)
@@ -268,7 +259,7 @@ static void loop_init_pools(struct cwt_loop *loop)
 		list_init(&loop->breqs[i].io.node);
 		list_add_tail(&loop->free_breqs, &loop->breqs[i].node);
 	}
-	loop->nr_breqs_free = BREQS_PER_LOOP;
+	doors_init(loop);
 	for (unsigned i = 0; i < loop->nr_fills; i++) {
 		struct fill *f = &loop->fills[i];
 
@@ -317,7 +308,7 @@ static int loop_alloc(struct cwt_loop *loop)
 		return -ENOMEM;
 	(void)madvise(loop->fill_memory, loop->fill_memory_bytes, MADV_DONTDUMP);
 	(void)madvise(loop->fill_memory, loop->fill_memory_bytes, MADV_POPULATE_WRITE);
-	return device_queue_open(BREQS_PER_LOOP + loop->nr_fills, &loop->queue);
+	return device_queue_open(DEVICE_SLOTS_PER_LOOP + loop->nr_fills, &loop->queue);
 }
 
 static int loop_attach(struct cwt_loop *loop)
@@ -398,7 +389,7 @@ int cwt_loop_open(struct cwt *cwt, struct cwt_loop **out)
 /* A fill may still be under way, whose readers were all answered. */
 bool cwt_loop_busy(const struct cwt_loop *loop)
 {
-	return loop->nr_requests || atomic_load(&loop->nr_fills_busy) || loop->nr_breqs_free != BREQS_PER_LOOP;
+	return loop->nr_requests || atomic_load(&loop->nr_fills_busy) || !doors_idle(loop);
 }
 
 /* The caller's requests are answered and released, but a fill may still write the cache, or serve another loop's reader. */

@@ -13,10 +13,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "engine/door.h"
 #include "engine/migration.h"
 #include "engine/request.h"
 
-#define BREQS_PER_LOOP 1024u		/* block requests under way; more wait at the front door */
 #define FILL_BYTES_PER_LOOP (8u << 20)
 #define FILLS_PER_LOOP_MAX 64u
 #define FILLS_PER_LOOP_MIN 2u
@@ -30,7 +30,8 @@ struct cwt_loop {
 	bool may_have_waited;		/* the last turn did nothing: the wake-up has to be taken back */
 	bool edge_triggered;		/* ... but not for this caller */
 
-	struct list incoming;		/* requests not cut up yet, oldest first */
+	struct list incoming;		/* requests that have come since the last turn */
+	struct door doors[NR_DOORS];	/* requests that wait for slots */
 	struct list ready;		/* block requests granted, to be decided */
 	struct list deferred_writethrough;	/* between the legs */
 	struct list retry;		/* reads that the cache failed */
@@ -48,7 +49,7 @@ struct cwt_loop {
 	struct zero_chunk *zeros;
 	uint8_t *fill_memory;
 	size_t fill_memory_bytes;
-	unsigned nr_fills, nr_breqs_free;
+	unsigned nr_fills;
 	atomic_uint nr_fills_busy;	/* read by this thread, changed under cwt.lock */
 	uint64_t nr_requests;		/* submitted and not the caller's again */
 

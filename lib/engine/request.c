@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/mutant.h"
+#include "engine/door.h"
 #include "engine/engine.h"
 #include "engine/flush.h"
 #include "engine/loop.h"
@@ -49,7 +50,7 @@ void request_begin(struct cwt_loop *loop, struct cwt_request *r)
 	if (r->op == CWT_FLUSH)
 		flush_begin(loop, r);
 	else if (request_cut(loop->engine, r, &p->end, &result))
-		list_add_tail(&loop->incoming, &p->node);
+		door_join(loop, r);
 	else
 		request_answer(loop, r, result);
 }
@@ -87,7 +88,8 @@ struct block_request *breq_cut_locked(struct cwt_loop *loop, struct cwt_request 
 	uint64_t left = p->end - p->next;
 
 	cwt_assert(b->state == BREQ_FREE);
-	loop->nr_breqs_free--;
+	cwt_assert(door_of(loop, r)->nr_free > 0);
+	door_of(loop, r)->nr_free--;
 	b->request = r;
 	b->oblock = OBLOCK(p->next >> e->block_shift);
 	b->cblock = mutant_is(MUTANT_DECIDE_BEFORE_ENTERING) ? map_lookup(&loop->engine->map, b->oblock) : CBLOCK(BLOCK_NONE);
@@ -113,7 +115,7 @@ bool request_split_locked(struct cwt_loop *loop, struct cwt_request *r)
 	while (p->next < p->end) {
 		struct block_request *b;
 
-		if (!loop->nr_breqs_free)
+		if (!door_of(loop, r)->nr_free)
 			return false;
 		b = breq_cut_locked(loop, r);
 		if (breq_enter_or_park_locked(b))
@@ -308,8 +310,8 @@ void breq_leave_locked(struct block_request *b)
 	e->nr_in_cells--;
 	cell_leave(&e->cells, &b->hold, &granted);
 	loop_granted_locked(loop, &granted);
+	door_of(loop, b->request)->nr_free++;
 	request_part_ended(b);
 	b->state = BREQ_FREE;
 	list_add_head(&loop->free_breqs, &b->node);
-	loop->nr_breqs_free++;
 }

@@ -66,7 +66,7 @@ struct block_request {
 
 /* The private part of struct cwt_request.  The loop's thread. */
 struct request {
-	struct list node;		/* loop->incoming, loop->answers, flush lists */
+	struct list node;		/* loop->incoming, a door's waiting, loop->answers, flush lists */
 	struct cwt_loop *loop;
 	uint64_t next, end;		/* bytes of the image: what is not cut yet */
 	uint64_t fail_offset;		/* of the first block that failed; UINT64_MAX */
@@ -74,6 +74,7 @@ struct request {
 	uint32_t nr_unanswered;		/* those of them that the answer waits for */
 	int error;
 	bool answered;			/* done() was called */
+	uint8_t door;			/* enum door_kind: whose slots its block requests take */
 };
 _Static_assert(sizeof(struct request) <= sizeof(((struct cwt_request *)0)->priv), "private part of a request");
 
@@ -91,12 +92,12 @@ void request_begin(struct cwt_loop *loop, struct cwt_request *r);
 /* From loop->answers: done(), and released() if nothing of it is under way any more.  The caller's code runs. */
 void request_finish(struct cwt_loop *loop, struct cwt_request *r);
 /*
- * Cut as many block requests off r as the pool has, let each enter its cell, and decide those that are granted.  True
- * when r is cut up completely.  Expects cwt.lock.
+ * Cut as many block requests off r as its door has slots, let each enter its cell, and decide those that are granted.
+ * True when r is cut up completely.  Expects cwt.lock.
  */
 bool request_split_locked(struct cwt_loop *loop, struct cwt_request *r);
 /*
- * Its two halves, also for zero.c: cut the next block request off r (the pool must have one); enter its cell, or be
+ * Its two halves, also for zero.c: cut the next block request off r (its door must have a slot); enter its cell, or be
  * parked in it.
  */
 struct block_request *breq_cut_locked(struct cwt_loop *loop, struct cwt_request *r);

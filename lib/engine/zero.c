@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/mutant.h"
+#include "engine/door.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
 #include "engine/regions.h"
@@ -79,7 +80,7 @@ bool zero_split_locked(struct cwt_loop *loop, struct cwt_request *r)
 		uint64_t first = p->next >> e->block_shift, last = (p->end - 1) >> e->block_shift;
 		unsigned nr = (unsigned)MIN(last - first + 1, ZERO_CHUNK_BLOCKS);
 
-		if (list_empty(&loop->free_zeros) || loop->nr_breqs_free < nr)
+		if (list_empty(&loop->free_zeros) || door_of(loop, r)->nr_free < nr)
 			return false;
 		zero_enter_locked(zero_begin_locked(loop, r, nr));
 	}

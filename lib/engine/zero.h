@@ -14,8 +14,8 @@
 #include "engine/jobs.h"
 #include "engine/request.h"
 
-#define ZERO_CHUNK_BLOCKS 256u
-#define ZEROS_PER_LOOP 4u		/* chunks under way; the breqs of a loop are enough for all of them */
+#define ZERO_CHUNK_BLOCKS 128u		/* held until its fallocate has ended: nobody else gets at them */
+#define ZEROS_PER_LOOP 4u		/* chunks under way; the door has the slots for all of them */
 
 struct zero_chunk {
 	struct list node;		/* loop->free_zeros, zero_ready, inbox_zeros */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-ENGINE_TESTS = tests/unit/test-engine-breaks tests/unit/test-engine-early tests/unit/test-engine-faults tests/unit/test-engine-life \
+ENGINE_TESTS = tests/unit/test-engine-breaks tests/unit/test-engine-door tests/unit/test-engine-early tests/unit/test-engine-faults \
+	tests/unit/test-engine-life \
 	tests/unit/test-engine-order tests/unit/test-engine-races tests/unit/test-engine-threads
 check_PROGRAMS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
@@ -8,6 +9,10 @@ ENGINE_RIG = tests/unit/engine-rig.c tests/unit/engine-rig.h
 tests_unit_test_engine_breaks_SOURCES = tests/unit/test-engine-breaks.c $(ENGINE_RIG)
 tests_unit_test_engine_breaks_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_engine_breaks_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_engine_door_SOURCES = tests/unit/test-engine-door.c $(ENGINE_RIG)
+tests_unit_test_engine_door_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_engine_door_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_engine_early_SOURCES = tests/unit/test-engine-early.c $(ENGINE_RIG)
 tests_unit_test_engine_early_CPPFLAGS = $(UNIT_CPPFLAGS)
