@@ -84,6 +84,22 @@ static int aio_flush(struct device *dev)
 }
 
 /*
+ * The kernel keeps for each open file which failure of its inode's write-back it has been told of.  A wait for the
+ * pages of a range asks that, and behind the end there are none to wait for.
+ */
+static int aio_write_back(struct device *dev, bool begin)
+{
+	struct aio_device *a = aio_device_of(dev);
+	off_t behind = (off_t)round_up_to(dev->info.size_bytes, 1u << 20);
+
+	if (!dev->info.buffered)
+		return 0;
+	if (begin && sync_file_range(a->fd, 0, 0, SYNC_FILE_RANGE_WRITE) && errno != EINTR && errno != ENOSYS)
+		return -errno;
+	return sync_file_range(a->fd, behind, 1, SYNC_FILE_RANGE_WAIT_BEFORE) && errno != EINTR && errno != ENOSYS ? -errno : 0;
+}
+
+/*
  * ------------------------------------------------------------------ zero
  */
 static int zero_by_fallocate(struct aio_device *a, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes)
@@ -256,4 +272,5 @@ const struct device_ops aio_device_ops = {
 	.identity = aio_identity,
 	.tag = aio_tag,
 	.close = aio_close,
+	.write_back = aio_write_back,
 };

@@ -11,7 +11,7 @@
  *            bounded pool of threads.
  *
  * info: align_bytes is that of O_DIRECT, 1 on the other paths; network for network and FUSE file systems; fast for
- * tmpfs, ramfs and RAM disks.  The size is taken at open; a file that shrinks later gives -EIO beyond its end, and one
+ * tmpfs, ramfs and RAM disks; buffered for the pool, and for a file with a tail.  The size is taken at open; a file that shrinks later gives -EIO beyond its end, and one
  * that grows is served as it was.
  *
  * Context: open, attach and the synchronous calls may block.  Threads and AIO contexts are made by

@@ -419,6 +419,7 @@ int aio_device_open(const char *path, const struct aio_options *options, struct 
 		undo(&o);
 		return ret;
 	}
+	o.a->dev.info.buffered = o.a->path == AIO_PATH_POOL || o.a->tail_fd >= 0;
 	if (created)
 		*created = o.made || o.allocated;
 	*out = &o.a->dev;

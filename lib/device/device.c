@@ -52,6 +52,12 @@ int device_identity(struct device *dev, struct device_identity *id)
 	return dev->ops->identity(dev, id);
 }
 
+int device_write_back(struct device *dev, bool begin)
+{
+	cwt_assert(dev->ops);
+	return dev->ops->write_back ? dev->ops->write_back(dev, begin) : 0;
+}
+
 void device_close(struct device *dev)
 {
 	if (dev)

@@ -64,6 +64,7 @@ struct device_info {
 	bool fast;			/* answers at memory speed: one loop is enough */
 	bool is_block;			/* a block device */
 	bool network;			/* a network file system: its clock is not ours */
+	bool buffered;			/* writes are answered by a page cache, and may fail after that: device_write_back() */
 };
 
 /* Who this store is, and when it was last changed.  Taken anew at each call.  0 = not known. */
@@ -86,6 +87,7 @@ struct device_identity {
  * identity  blocking, any thread.
  * tag       see device_tag(); blocking, any thread; NULL: none.
  * close     after the last queue is closed; frees dev.
+ * write_back  see device_write_back(); any thread; NULL: nothing is ever lost.
  */
 struct device_ops {
 	const char *name;
@@ -97,6 +99,7 @@ struct device_ops {
 	int (*identity)(struct device *dev, struct device_identity *id);
 	int (*tag)(struct device *dev, const void *set, void *get);
 	void (*close)(struct device *dev);
+	int (*write_back)(struct device *dev, bool begin);
 };
 
 /* A device embeds this first. */
@@ -132,6 +135,12 @@ int device_identity(struct device *dev, struct device_identity *id);
  */
 #define DEVICE_TAG_BYTES 24
 int device_tag(struct device *dev, const void *set, void *get);
+/*
+ * What became of writes that a page cache has answered?  0, or the errno of one that has failed since this or
+ * device_flush() was last called; each failure is told once, by one of the two.  Waits for nothing.  begin: also begin
+ * to write back what is not yet, which may block when the store is busy.
+ */
+int device_write_back(struct device *dev, bool begin);
 void device_close(struct device *dev);	/* NULL is allowed */
 
 /*

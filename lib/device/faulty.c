@@ -212,6 +212,11 @@ static int faulty_identity(struct device *dev, struct device_identity *id)
 	return device_identity(faulty_of(dev)->inner, id);
 }
 
+static int faulty_write_back(struct device *dev, bool begin)
+{
+	return device_write_back(faulty_of(dev)->inner, begin);
+}
+
 /*
  * ------------------------------------------------------------------ rules, from any thread
  */
@@ -302,6 +307,7 @@ static const struct device_ops faulty_ops = {
 	.identity = faulty_identity,
 	.tag = faulty_tag,
 	.close = faulty_close,
+	.write_back = faulty_write_back,
 };
 
 int faulty_device_open(struct device *inner, const struct faulty_options *options, struct device **out)

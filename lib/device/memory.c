@@ -18,6 +18,7 @@ struct memory_device {
 	uint8_t *bytes;
 	uint64_t nr_changes;		/* writes and zeros so far: the file's times, so to speak */
 	uint64_t ino;
+	int lost;			/* lock: what the next question about write-back is answered */
 };
 
 static atomic_uint_fast64_t memory_next_ino = 1;
@@ -47,10 +48,22 @@ static void memory_submit(struct device *dev, struct device_queue *q, struct dev
 	device_io_done_later(q, io, memory_rw(dev, io->op, io->offset_bytes, io->buf, io->len_bytes));
 }
 
+static int memory_write_back(struct device *dev, bool begin)
+{
+	struct memory_device *m = memory_of(dev);
+	int error;
+
+	(void)begin;
+	pthread_mutex_lock(&m->lock);
+	error = m->lost;
+	m->lost = 0;
+	pthread_mutex_unlock(&m->lock);
+	return error;
+}
+
 static int memory_flush(struct device *dev)
 {
-	(void)dev;
-	return 0;
+	return memory_write_back(dev, true);
 }
 
 static int memory_zero(struct device *dev, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes)
@@ -109,12 +122,22 @@ static const struct device_ops memory_ops = {
 	.identity = memory_identity,
 	.tag = memory_tag,
 	.close = memory_close,
+	.write_back = memory_write_back,
 };
 
 uint8_t *memory_device_bytes(struct device *dev)
 {
 	cwt_assert(dev->ops == &memory_ops);
 	return memory_of(dev)->bytes;
+}
+
+void memory_device_lose(struct device *dev, int error)
+{
+	struct memory_device *m = memory_of(dev);
+
+	pthread_mutex_lock(&m->lock);
+	m->lost = error;
+	pthread_mutex_unlock(&m->lock);
 }
 
 static void fill_with_garbage(uint8_t *bytes, uint64_t size_bytes, uint64_t seed)
@@ -151,6 +174,7 @@ int memory_device_open(const char *name, const struct memory_options *options, s
 		.align_bytes = align,
 		.read_only = options->read_only,
 		.fast = true,
+		.buffered = options->buffered,
 	};
 	snprintf(m->dev.name, sizeof(m->dev.name), "%s", name);
 	*out = &m->dev;

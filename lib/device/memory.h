@@ -18,10 +18,12 @@ struct memory_options {
 	uint64_t size_bytes;
 	uint32_t align_bytes;	/* 0: 1 */
 	uint64_t seed;		/* 0: zeros */
-	bool read_only;
+	bool read_only, buffered;
 };
 
 int memory_device_open(const char *name, const struct memory_options *options, struct device **out);
+/* A write has been lost, which the caller does through memory_device_bytes(): the next device_write_back() or flush says error. */
+void memory_device_lose(struct device *dev, int error);
 uint8_t *memory_device_bytes(struct device *dev);	/* the content itself, for comparing */
 
 #endif

@@ -55,7 +55,8 @@ bool engine_commit_due(struct cwt *e)
 	bool due;
 
 	pthread_mutex_lock(&e->lock);
-	due = !e->commit.dead && (e->commit.wanted || ((e->commit.nr_dirty || e->regions.nr_marked) &&
+	due = !e->commit.dead && (e->commit.wanted || ((e->commit.nr_dirty || e->regions.nr_marked ||
+							write_back_flush_due_locked(&e->write_back)) &&
 		now - e->stats.last_commit_ms >= e->options.commit_interval_ms));
 	pthread_mutex_unlock(&e->lock);
 	return due;
@@ -121,18 +122,32 @@ static int commit_snapshot(struct cwt *e)
 /*
  * ------------------------------------------------------------------ C3
  */
-static int commit_flush_cache(struct cwt *e)
+void cache_lost(struct cwt *e, int error)
 {
-	int error = mutant_is(MUTANT_CACHE_NOT_FLUSHED) ? 0 : device_flush(e->dev.cache);
-
-	if (!error)
-		return 0;
 	pthread_mutex_lock(&e->lock);
 	e->stats.cache_flush_errors++;
 	if (!mutant_is(MUTANT_CACHE_FLUSH_FAILURE_KEEPS))
 		drop_all_locked(e);	/* E3: nobody knows which of it is on the disk */
+	if (e->write_back.unflushed)	/* and until now it may have been read */
+		bypass_start_locked(e, CWT_BYPASS_CACHE_ERRORS, "the cache %s has lost writes: %s", e->dev.cache->name,
+				    strerror(-error));
 	pthread_mutex_unlock(&e->lock);
 	log_warning("%s: flush failed, its contents are dropped: %s", e->dev.cache->name, strerror(-error));
+}
+
+static int commit_flush_cache(struct cwt *e)
+{
+	int error;
+
+	pthread_mutex_lock(&e->lock);
+	write_back_flush_begin_locked(e);
+	pthread_mutex_unlock(&e->lock);
+	error = mutant_is(MUTANT_CACHE_NOT_FLUSHED) ? 0 : device_flush(e->dev.cache);
+	if (error)
+		cache_lost(e, error);
+	pthread_mutex_lock(&e->lock);
+	write_back_flush_end_locked(e, error);
+	pthread_mutex_unlock(&e->lock);
 	return error;
 }
 
@@ -206,11 +221,11 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 		ret = commit_snapshot(e);
 		if (ret)
 			return engine_commit_end(e, ret);
-		cs->step = cs->flags & COMMIT_FLUSH ? COMMIT_FLUSH_CACHE : COMMIT_STORE;
+		cs->step = cs->flags & COMMIT_FLUSH || e->write_back.unflushed ? COMMIT_FLUSH_CACHE : COMMIT_STORE;
 		return 1;
 	case COMMIT_FLUSH_CACHE:
 		ret = commit_flush_cache(e);
-		cs->step = COMMIT_FLUSH_ORIGIN;
+		cs->step = cs->flags & COMMIT_FLUSH ? COMMIT_FLUSH_ORIGIN : COMMIT_STORE;
 		return ret ? engine_commit_end(e, ret) : 1;
 	case COMMIT_FLUSH_ORIGIN:
 		/* Read-only too: an earlier mount may have died before its flush (R6). */

@@ -3,8 +3,8 @@
  * Commit: make the mappings durable, all or nothing (C1 to C9).
  *
  *	IDLE           snapshot: changed pages copied, REMOVED becomes COMMITTING, at one instant (C1)
- *	FLUSH_CACHE    only with COMMIT_FLUSH: data before mappings (I8, C3)
- *	FLUSH_ORIGIN
+ *	FLUSH_CACHE    with COMMIT_FLUSH: data before mappings (I8, C3); and where the cache is buffered (write_back.h)
+ *	FLUSH_ORIGIN   only with COMMIT_FLUSH
  *	STORE          the store's own steps: pages, superblocks (C4, C5); then the removed cblocks become free (C6)
  *
  * When the outcome is sure to be "no", everything goes back to dirty and removed, and is tried again (C9).  When it is
@@ -41,5 +41,8 @@ int engine_commit_clean(struct cwt *e);
  * engine_commit_run() is these.
  */
 int engine_commit_step(struct cwt *e, unsigned flags);
+
+/* E3: writes to the cache are lost, nobody knows which.  Expects no lock. */
+void cache_lost(struct cwt *e, int error);
 
 #endif

@@ -90,6 +90,8 @@ static int engine_build(struct cwt *e, struct cwt_error *err)
 	if (!ret)
 		ret = engine_commit_init(e);
 	if (!ret)
+		ret = write_back_init(e);
+	if (!ret)
 		ret = regions_init(e, e->options.warm_after_power);
 	if (ret)
 		return error_set(err, ret, "%u cached blocks: %s", e->nr_cblocks, strerror(-ret));
@@ -106,6 +108,7 @@ static void engine_free(struct cwt *e)
 		marks_free(&e->marks);
 	if (e->commit.dirty_pages)
 		engine_commit_exit(e);
+	write_back_exit(e);
 	regions_free(&e->regions);
 	if (e->map.cb)
 		map_free(&e->map);
@@ -202,7 +205,7 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 
 bool engine_step_job(struct cwt *e)
 {
-	if (jobs_step(e))
+	if (jobs_step(e) || write_back_ask(e))
 		return true;
 	if (e->commit.step == COMMIT_IDLE && !engine_commit_due(e))
 		return false;
@@ -268,6 +271,7 @@ int cwt_close(struct cwt *e)
 	engine_runtime(e, STORE_RUNTIME_STOPPING);
 	jobs_stop(e);
 	cwt_assert(list_empty(&e->fills));
+	write_back_ask(e);
 	ret = e->flush.sticky_error ? e->flush.sticky_error : engine_commit_clean(e);
 	if (ret)
 		log_error("%s: no clean stop, the next start decides what is kept: %s", dev.metadata->name, strerror(-ret));

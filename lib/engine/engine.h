@@ -36,6 +36,7 @@
 #include "engine/map.h"
 #include "engine/marks.h"
 #include "engine/regions.h"
+#include "engine/write_back.h"
 #include "metadata/store.h"
 #include "policy/policy.h"
 
@@ -127,6 +128,7 @@ struct cwt {
 	size_t loops_bytes;
 
 	struct regions regions;
+	struct write_back write_back;
 
 	atomic_int_least64_t write_time_s;	/* the last one stored beside the marks, CLOCK_REALTIME */
 	struct marks marks;			/* its own lock for I/O, cwt.lock for the rest */

@@ -66,6 +66,7 @@ static void *commit_thread(void *arg)
 		jobs->commit_kicked = false;
 		pthread_mutex_unlock(&jobs->lock);
 		bypass_log(e);
+		write_back_ask(e);
 		marks_write_stale(e);
 		if (engine_commit_due(e))
 			engine_commit_run(e, 0);

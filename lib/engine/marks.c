@@ -2,6 +2,8 @@
 #include "engine/marks.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,10 +91,16 @@ static bool next_page(const uint8_t *pages, uint32_t nr_pages, uint32_t *from)
  * W5: a mark that is not visible protects nothing.  Everything is dropped, and no commit will say otherwise in this
  * run.
  */
-static void marks_failed(struct cwt *e, uint32_t page, int err)
+__attribute__((format(printf, 2, 3)))
+static void marks_failed(struct cwt *e, const char *fmt, ...)
 {
+	char reason[sizeof(e->bypass_reason)];
+	va_list ap;
 	bool first = !e->marks.failed;
 
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
 	e->marks.failed = true;
 	if (first && engine_void(e))
 		log_error("%s: nothing is left that could say what differs: after a kill the cache may be stale, start with --reset",
@@ -101,7 +109,7 @@ static void marks_failed(struct cwt *e, uint32_t page, int err)
 	e->stats.metadata_errors++;
 	if (first) {
 		e->commit.dead = true;
-		bypass_start_locked(e, CWT_BYPASS_METADATA, "busy marks page %u could not be written: %s", page, strerror(-err));
+		bypass_start_locked(e, CWT_BYPASS_METADATA, "%s", reason);
 	}
 	pthread_mutex_unlock(&e->lock);
 }
@@ -132,11 +140,19 @@ static void marks_write(struct cwt *e, bool urgent_ones)
 			break;
 		err = off ? 0 : store_write_marks(e->store, page, m->page);
 		if (err && !mutant_is(MUTANT_FAILED_MARK_IGNORED))
-			marks_failed(e, page, err);
+			marks_failed(e, "busy marks page %u could not be written: %s", page, strerror(-err));
 		if (was_urgent)
 			atomic_fetch_sub(&m->nr_urgent, 1);
 	}
 	pthread_mutex_unlock(&m->io_lock);
+}
+
+void marks_lost(struct cwt *e, int error)
+{
+	pthread_mutex_lock(&e->marks.io_lock);
+	marks_failed(e, "writes to %s were answered and then lost: %s", e->dev.metadata->name, strerror(-error));
+	pthread_mutex_unlock(&e->marks.io_lock);
+	marks_write_urgent(e);
 }
 
 void marks_write_urgent(struct cwt *e)

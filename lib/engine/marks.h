@@ -52,6 +52,8 @@ bool marks_test(const struct marks *m, cblock_t c);
  */
 void marks_write_urgent(struct cwt *e);
 static inline bool marks_urgent(struct marks *m) { return atomic_load_explicit(&m->nr_urgent, memory_order_acquire); }
+/* W5: writes to the metadata were answered and then lost.  Expects no lock. */
+void marks_lost(struct cwt *e, int error);
 /* Write the pages with late clears.  Expects no lock. */
 void marks_write_stale(struct cwt *e);
 

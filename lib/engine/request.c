@@ -170,8 +170,8 @@ void cblock_get_locked(struct cwt *e, cblock_t c, bool writer)
 }
 
 /*
- * B1: the mark goes when the last writer has; of a removed mapping only when the removal is committed, and then before
- * reuse (F3).
+ * B1: the mark goes when the last writer has, if the cache is buffered only after a flush (B4); of a removed mapping only
+ * when the removal is committed, and then before reuse (F3).
  */
 void cblock_put_locked(struct cwt *e, cblock_t c, bool writer)
 {
@@ -181,7 +181,7 @@ void cblock_put_locked(struct cwt *e, cblock_t c, bool writer)
 	cb->users--;
 	if (writer) {
 		cwt_assert(cb->writers > 0);
-		if (!--cb->writers && cb->state == CB_MAPPED)
+		if (!--cb->writers && cb->state == CB_MAPPED && !write_back_written_locked(e, c))
 			marks_clear(&e->marks, c);
 	}
 	if (!cb->users && cb->state == CB_LIMBO) {

@@ -13,6 +13,7 @@ MOUNT_TESTS = \
 	tests/mount/test-ack.sh \
 	tests/mount/test-allow-other.sh \
 	tests/mount/test-block-device-origin.sh \
+	tests/mount/test-buffered-cache.sh \
 	tests/mount/test-busy-poll.sh \
 	tests/mount/test-clean-unmount.sh \
 	tests/mount/test-container.sh \

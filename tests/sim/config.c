@@ -42,8 +42,11 @@ static void choose_sizes(struct config *c, struct random *r)
 	c->cache_align = aligns[random_below(r, ARRAY_SIZE(aligns))];
 }
 
-/* Units larger than a sector, up to a whole block.  Drawn apart, so that older seeds keep their meaning. */
-static void choose_large_units(struct config *c, struct random *r)
+/*
+ * Units larger than a sector, up to a whole block; a cache that is reached through the page cache, which may lose at a
+ * kill what was not flushed.  Drawn apart, so that older seeds keep their meaning.
+ */
+static void choose_stores(struct config *c, struct random *r)
 {
 	unsigned most = log2_of(c->block_size / 512);
 
@@ -51,6 +54,7 @@ static void choose_large_units(struct config *c, struct random *r)
 		c->origin_align = 512u << random_below(r, most + 1);
 	if (one_in(r, 3))
 		c->cache_align = 512u << random_below(r, most + 1);
+	c->cache_buffered = one_in(r, 3);
 }
 
 static void choose_options(struct config *c, struct random *r)
@@ -100,7 +104,7 @@ void config_choose(struct config *c, uint64_t seed, uint32_t without)
 	choose_workload(c, &r);
 	choose_kinds(c, &r);
 	r = config_random(c, UINT64_MAX - 2);
-	choose_large_units(c, &r);
+	choose_stores(c, &r);
 }
 
 void config_print(const struct config *c)
@@ -108,9 +112,10 @@ void config_print(const struct config *c)
 	static const char *const modes[] = { "writethrough", "writearound", "passthrough" };
 	static const char *const aligns[] = { "blocks", "sectors", "bytes" };
 
-	printf("seed %llu: origin %u bytes (align %u), %u cblocks of %u (align %u), %s, %s, commit every %u ms, %u loops, "
+	printf("seed %llu: origin %u bytes (align %u), %u cblocks of %u (align %u%s), %s, %s, commit every %u ms, %u loops, "
 	       "warm after %s (regions of %u blocks); %u events, %u requests at most, of %s, %u hot blocks; off:",
 	       (unsigned long long)c->seed, c->origin_size, c->origin_align, c->nr_cblocks, c->block_size, c->cache_align,
+	       c->cache_buffered ? ", buffered" : "",
 	       modes[c->mode], c->policy, c->commit_interval_ms, c->nr_loops,
 	       c->warm_after_power ? "power" : "kill", c->region_blocks, c->nr_events, c->max_requests,
 	       aligns[c->align], c->hot_blocks);

@@ -60,6 +60,7 @@ struct config {
 	uint64_t seed;
 	uint32_t block_size, nr_cblocks, origin_size;
 	uint32_t origin_align, cache_align;
+	bool cache_buffered;
 	unsigned nr_loops;
 	enum cwt_mode mode;
 	const char *policy;

@@ -157,7 +157,7 @@ static int handle_tag(struct device *dev, const void *set, void *get)
 static void handle_close(struct device *dev) { free(handle_of(dev)); }
 
 static const struct device_ops handle_ops = { "handle", handle_attach, handle_submit, handle_rw, handle_flush,
-	handle_zero, handle_identity, handle_tag, handle_close };
+	handle_zero, handle_identity, handle_tag, handle_close, NULL };
 
 static struct device *handle_open(struct disks *d, enum disk store, bool read_only)
 {
@@ -319,6 +319,8 @@ void disks_survive(struct disks *d, bool power)
 	if (power)
 		for (int i = 0; i < NR_STORES; i++)
 			cut(d, (enum disk)i);
+	else if (d->faulty[CACHE]->info.buffered)
+		cut(d, CACHE);
 	d->dead = false;
 }
 

@@ -5,7 +5,8 @@
  *
  * A kill leaves what was completed where it is, unflushed, so that a power cut after a restart may still take it;
  * what was in flight happens, does not happen, or happens in some of its sectors.  A power cut is a kill, and then
- * each unflushed write is present, absent or torn.
+ * each unflushed write is present, absent or torn.  So is each of a buffered cache at a kill: its write-back has failed,
+ * and another program was told.
  *
  * Dying in a blocking call: disks_arm(n) makes the n-th operation from now on the last one.  It happens, happens in
  * part, or does not; from then on every handle refuses everything, and the world abandons the engine as soon as it

@@ -459,6 +459,7 @@ void world_init(struct world *w, uint64_t seed, uint32_t without)
 	align[CACHE] = w->c.cache_align;
 	align[METADATA] = 1;
 	disks_open(&w->disks, size, align, seed);
+	w->disks.faulty[CACHE]->info.buffered = w->c.cache_buffered;
 	w->disks.flush_failed = flush_failed;
 	w->disks.ctx = w;
 	oracle_init(&w->oracle, w->c.origin_size, seed);

@@ -55,10 +55,12 @@ static int borrowed_identity(struct device *dev, struct device_identity *id)
 
 static int borrowed_tag(struct device *dev, const void *set, void *get) { return device_tag(borrowed_inner(dev), set, get); }
 
+static int borrowed_write_back(struct device *dev, bool begin) { return device_write_back(borrowed_inner(dev), begin); }
+
 static void borrowed_close(struct device *dev) { free(dev); }
 
 static const struct device_ops borrowed_ops = { "borrowed", borrowed_attach, borrowed_submit, borrowed_rw, borrowed_flush,
-	borrowed_zero, borrowed_identity, borrowed_tag, borrowed_close };
+	borrowed_zero, borrowed_identity, borrowed_tag, borrowed_close, borrowed_write_back };
 
 static struct device *rig_wrap(struct device *inner, bool stepped, bool read_only)
 {
@@ -111,6 +113,7 @@ void rig_start(struct rig *rig, const struct rig_options *o)
 		.origin_size_bytes = rig->o.origin_size };
 	rig->origin_memory = rig_memory("origin", rig->o.origin_size, rig->o.align, 7);
 	rig->cache_memory = rig_memory("cache", (rig->o.nr_cblocks + 1ull) * rig->o.block_size, rig->o.align, 0);
+	rig->cache_memory->info.buffered = rig->o.cache_buffered;
 	rig->metadata_memory = rig_memory("metadata", store_metadata_size(geo.nr_cblocks, geo.origin_size_bytes,
 									  geo.block_size_bytes), 0, 0);
 	rig->expect = malloc(rig->o.origin_size);

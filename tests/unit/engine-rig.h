@@ -26,7 +26,7 @@ struct rig_options {
 	uint32_t align;			/* of origin and cache; 0: 1 */
 	const char *policy;		/* NULL: lru, which promotes at every miss */
 	enum cwt_mode mode;
-	bool read_only, warm_after_power;
+	bool read_only, warm_after_power, cache_buffered;
 };
 
 struct rig {

@@ -299,6 +299,133 @@ START_TEST(a_clean_stop_of_a_read_only_mount_flushes_the_origin)
 END_TEST
 
 /* E2, E3: the process may end right after, and the next start on the same boot goes by the marks. */
+/* A buffered cache: what is not flushed may be lost without a word, so the engine asks. */
+static void start_buffered(void)
+{
+	rig_end(&rig);
+	rig_start(&rig, &(struct rig_options){ .cache_buffered = true });
+	rig_warm(&rig, 0, 3);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+}
+
+/* As the kernel does it: the write was answered, and what is read later is what was there before. */
+static void lose_writes(struct device *memory, const uint8_t *before)
+{
+	memcpy(memory_device_bytes(memory), before, device_info(memory)->size_bytes);
+	memory_device_lose(memory, -EIO);
+}
+
+static uint8_t *copy_of(struct device *memory)
+{
+	uint8_t *copy = malloc(device_info(memory)->size_bytes);
+
+	memcpy(copy, memory_device_bytes(memory), device_info(memory)->size_bytes);
+	return copy;
+}
+
+/* By whichever of the two it is told: by the flush of the next commit, or when it is asked for in between. */
+START_TEST(a_buffered_cache_that_has_lost_writes_is_dropped_and_bypassed)
+{
+	uint8_t *before;
+
+	start_buffered();
+	before = copy_of(rig.cache_memory);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x71), BLOCK);
+	lose_writes(rig.cache_memory, before);
+	free(before);
+	if (_i) {
+		ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), -EIO);
+	} else {
+		ck_assert(engine_step_job(rig.e));
+	}
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	ck_assert_uint_eq(rig_status(&rig).cache_flush_errors, 1);
+	ck_assert_int_eq(rig_status(&rig).bypass, CWT_BYPASS_CACHE_ERRORS);
+	rig_do(&rig, CWT_READ, 0, 8 * BLOCK, 0);
+	ck_assert_int_eq(cwt_message(rig.e, "cache-ok", NULL), 0);
+	rig_warm(&rig, 0, 3);
+	ck_assert_uint_gt(rig_status(&rig).nr_mapped, 0);
+	rig_check(&rig);
+}
+END_TEST
+
+/* Nothing but a hit was written: nothing is there to commit, and the flush has to be made all the same. */
+START_TEST(a_buffered_cache_is_flushed_in_time_and_any_other_is_not)
+{
+	uint64_t flushes;
+
+	for (unsigned buffered = 0; buffered < 2; buffered++) {
+		rig_end(&rig);
+		rig_start(&rig, &(struct rig_options){ .cache_buffered = buffered });
+		rig_warm(&rig, 0, 3);
+		ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+		ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x72), BLOCK);
+		flushes = faulty_device_counts(rig.dev.cache).flushes;
+		rig.now_ms += CWT_COMMIT_INTERVAL_MS_DEFAULT - 1;
+		rig_settle(&rig);
+		ck_assert_uint_eq(faulty_device_counts(rig.dev.cache).flushes, flushes);
+		rig.now_ms += 1;
+		rig_settle(&rig);
+		ck_assert_uint_eq(faulty_device_counts(rig.dev.cache).flushes, flushes + buffered);
+		rig.now_ms += CWT_COMMIT_INTERVAL_MS_DEFAULT;
+		rig_settle(&rig);
+		ck_assert_uint_eq(faulty_device_counts(rig.dev.cache).flushes, flushes + buffered);
+	}
+}
+END_TEST
+
+/*
+ * Another program's sync was told of the failure, and then we are killed: the flush of the next start is told nothing.
+ * What had been flushed is kept.
+ */
+START_TEST(a_kill_drops_what_a_buffered_cache_was_written_since_its_flush)
+{
+	uint8_t *before;
+
+	start_buffered();
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, BLOCK, BLOCK, 0x73), BLOCK);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	marks_write_stale(rig.e);
+	before = copy_of(rig.cache_memory);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x74), BLOCK);
+	lose_writes(rig.cache_memory, before);
+	memory_device_lose(rig.cache_memory, 0);
+	free(before);
+	rig_kill(&rig);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);
+	ck_assert(rig_mapped(&rig, 1));
+	rig_check(&rig);
+	rig_do(&rig, CWT_READ, 0, 8 * BLOCK, 0);
+	rig_check(&rig);
+}
+END_TEST
+
+/* The metadata has lost commits and marks: what a start in the same boot would read is whole, and old. */
+START_TEST(lost_writes_of_the_metadata_make_all_mappings_void)
+{
+	uint8_t *before;
+
+	rig_warm(&rig, 0, 4);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	before = copy_of(rig.metadata_memory);
+	rig_warm(&rig, 4, 4);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	rig_warm(&rig, 0, 4);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	lose_writes(rig.metadata_memory, before);
+	free(before);
+	ck_assert(engine_step_job(rig.e));
+	ck_assert_int_eq(rig_status(&rig).bypass, CWT_BYPASS_METADATA);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	rig_do(&rig, CWT_READ, 0, 8 * BLOCK, 0);
+	rig_kill(&rig);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	rig_check(&rig);
+}
+END_TEST
+
 START_TEST(what_a_failed_flush_dropped_is_marked_before_a_failed_stop_ends)
 {
 	rig_warm(&rig, 0, 3);
@@ -458,6 +585,10 @@ int main(void)
 	tcase_add_test(tc, where_the_origin_cannot_punch_zeros_are_written);
 	tcase_add_test(tc, a_clean_stop_of_a_read_only_mount_flushes_the_origin);
 	tcase_add_loop_test(tc, what_a_failed_flush_dropped_is_marked_before_a_failed_stop_ends, 0, 2);
+	tcase_add_loop_test(tc, a_buffered_cache_that_has_lost_writes_is_dropped_and_bypassed, 0, 2);
+	tcase_add_test(tc, a_buffered_cache_is_flushed_in_time_and_any_other_is_not);
+	tcase_add_test(tc, a_kill_drops_what_a_buffered_cache_was_written_since_its_flush);
+	tcase_add_test(tc, lost_writes_of_the_metadata_make_all_mappings_void);
 	tcase_add_loop_test(tc, a_failed_fsync_after_a_commit_of_unknown_outcome_leaves_no_mapping, 0, 2);
 	tcase_add_test(tc, what_a_failed_fsync_dropped_is_marked_before_it_is_answered);
 	tcase_add_loop_test(tc, a_commit_under_way_is_given_up_when_a_flush_fails, 0, 2);
