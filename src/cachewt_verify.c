@@ -22,7 +22,7 @@ struct verify_paths { const char *origin, *cache, *metadata; };
 struct verify {
 	struct device *metadata, *cache, *origin;
 	struct superblock sb;
-	uint8_t *busy;			/* bitmap over the cblocks */
+	uint8_t *busy;			/* busy_marks.h */
 	uint8_t *origin_block, *cache_block;
 	uint64_t digest;		/* of the mapping pages seen */
 	uint64_t nr_equal, nr_different, nr_unreadable;
@@ -42,7 +42,7 @@ static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len_by
 static void report(const struct verify *v, cblock_t c, uint64_t oblock, const char *what, uint64_t offset_bytes)
 {
 	printf("block %" PRIu64 " in cblock %" PRIu32 ": %s at offset %" PRIu64 " of the origin%s\n", oblock, c.v, what, offset_bytes,
-	       bitmap_test(v->busy, c.v) ? " (marked busy)" : "");
+	       busy_test(v->busy, c.v) ? " (marked busy)" : "");
 }
 
 /* One mapping.  The last block of an odd-sized origin is cached to its length only: what follows in the cache is nobody's. */
@@ -113,28 +113,18 @@ static int open_all(struct verify *v, const struct verify_paths *paths, struct c
 	return ret;
 }
 
-static int read_busy_marks(struct verify *v, struct cwt_error *err)
-{
-	const struct region *region = superblock_region(&v->sb, REGION_BUSY_MARKS);
-	int ret = device_read(v->metadata, region->offset_bytes, v->busy, (v->sb.nr_cblocks + 7ul) / 8);
-
-	return ret ? error_set(err, ret, "%s: the busy marks cannot be read: %s", v->metadata->name, g_strerror(-ret)) : 0;
-}
-
 static int allocate(struct verify *v, struct cwt_error *err)
 {
-	v->busy = malloc((v->sb.nr_cblocks + 7ul) / 8);
 	v->origin_block = aligned_alloc(4096, v->sb.block_size_bytes);
 	v->cache_block = aligned_alloc(4096, v->sb.block_size_bytes);
-	return v->busy && v->origin_block && v->cache_block ? 0 : error_set(err, -ENOMEM, "verify: not enough memory");
+	return v->origin_block && v->cache_block && !busy_marks_read(v->metadata, &v->sb, &v->busy, NULL) ? 0 :
+	       error_set(err, -ENOMEM, "verify: not enough memory");
 }
 
 static int compare_all(struct verify *v, struct cwt_error *err)
 {
 	int ret = allocate(v, err);
 
-	if (!ret)
-		ret = read_busy_marks(v, err);
 	if (ret)
 		return ret;
 	ret = mapping_scan(v->metadata, &v->sb, compare_page, v);

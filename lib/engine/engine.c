@@ -86,7 +86,7 @@ static int engine_build(struct cwt *e, struct cwt_error *err)
 		return ret;
 	ret = map_init(&e->map, e->nr_cblocks);
 	if (!ret)
-		ret = marks_init(&e->marks, e->nr_cblocks);
+		ret = marks_init(&e->marks, e->nr_cblocks, store_marks_key(e->store));
 	if (!ret)
 		ret = engine_commit_init(e);
 	if (!ret)
@@ -104,7 +104,7 @@ static int engine_build(struct cwt *e, struct cwt_error *err)
 
 static void engine_free(struct cwt *e)
 {
-	if (e->marks.bits)
+	if (e->marks.units)
 		marks_free(&e->marks);
 	if (e->commit.dirty_pages)
 		engine_commit_exit(e);
@@ -224,7 +224,7 @@ void engine_note_write(struct cwt *e)
 		return;
 	/* An error costs warmth after a crash, no more: an old time makes the origin look changed. */
 	pthread_mutex_lock(&e->marks.io_lock);
-	(void)store_write_time(e->store, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	(void)store_write_lease(e->store, &(struct lease){ .until_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec });
 	pthread_mutex_unlock(&e->marks.io_lock);
 }
 

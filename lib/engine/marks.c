@@ -13,26 +13,29 @@
 #include "engine/engine.h"
 #include "engine/migration.h"
 
-#define MARK_PAGE_BYTES (STORE_MARKS_PER_PAGE / 8)
+#define MARK_PAGE_BYTES STORE_MARK_PAGE_BYTES
 
-int marks_init(struct marks *m, uint32_t nr_cblocks)
+int marks_init(struct marks *m, uint32_t nr_cblocks, uint64_t key)
 {
 	memset(m, 0, sizeof(*m));
 	pthread_mutex_init(&m->io_lock, NULL);
 	m->nr_pages = (uint32_t)div_round_up(nr_cblocks, STORE_MARKS_PER_PAGE);
-	m->bits = calloc(m->nr_pages, MARK_PAGE_BYTES);
+	m->key = key;
+	m->units = calloc(m->nr_pages, MARK_PAGE_BYTES);
 	m->urgent = calloc(m->nr_pages / 8 + 1, 1);
 	m->stale = calloc(m->nr_pages / 8 + 1, 1);
 	m->page = malloc(MARK_PAGE_BYTES);
-	if (m->bits && m->urgent && m->stale && m->page)
-		return 0;
-	marks_free(m);
-	return -ENOMEM;
+	if (!m->units || !m->urgent || !m->stale || !m->page) {
+		marks_free(m);
+		return -ENOMEM;
+	}
+	busy_clear(m->units, key, 0, (uint64_t)m->nr_pages * BUSY_UNITS_PER_PAGE);
+	return 0;
 }
 
 void marks_free(struct marks *m)
 {
-	free(m->bits);
+	free(m->units);
 	free(m->urgent);
 	free(m->stale);
 	free(m->page);
@@ -46,16 +49,16 @@ size_t marks_bytes(const struct marks *m)
 
 bool marks_test(const struct marks *m, cblock_t c)
 {
-	return bitmap_test(m->bits, c.v);
+	return busy_test(m->units, c.v);
 }
 
 void marks_set(struct marks *m, cblock_t c)
 {
 	uint32_t page = c.v / STORE_MARKS_PER_PAGE;
 
-	if (bitmap_test(m->bits, c.v))
+	if (busy_test(m->units, c.v))
 		return;		/* visible, or its page is urgent already */
-	bitmap_set(m->bits, c.v);
+	busy_flip(m->units, m->key, c.v);
 	if (!bitmap_test(m->urgent, page)) {
 		bitmap_set(m->urgent, page);
 		atomic_fetch_add(&m->nr_urgent, 1);
@@ -70,9 +73,9 @@ void marks_clear(struct marks *m, cblock_t c)
 {
 	uint32_t page = c.v / STORE_MARKS_PER_PAGE;
 
-	if (!bitmap_test(m->bits, c.v))
+	if (!busy_test(m->units, c.v))
 		return;
-	bitmap_clear(m->bits, c.v);
+	busy_flip(m->units, m->key, c.v);
 	if (!bitmap_test(m->stale, page)) {
 		bitmap_set(m->stale, page);
 		m->nr_stale++;
@@ -129,7 +132,7 @@ static void marks_write(struct cwt *e, bool urgent_ones)
 		found = next_page(urgent_ones ? m->urgent : m->stale, m->nr_pages, &page);
 		if (found) {
 			off = m->off;
-			memcpy(m->page, m->bits + (size_t)page * MARK_PAGE_BYTES, MARK_PAGE_BYTES);
+			memcpy(m->page, m->units + (size_t)page * MARK_PAGE_BYTES, MARK_PAGE_BYTES);
 			was_urgent = bitmap_test(m->urgent, page);
 			bitmap_clear(m->urgent, page);
 			m->nr_stale -= bitmap_test(m->stale, page);

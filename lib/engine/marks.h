@@ -3,6 +3,8 @@
  * Busy marks: one bit per cblock that says "origin and cache may differ here, or the mapping on disk is no longer
  * ours".
  *
+ * Kept as they are written, in sealed units (metadata/busy_marks.h): a change of a bit changes its unit's seal.
+ *
  * busy(c) is set before the origin leg of a write hit and when a mapping is removed; it is clear when no write that
  * decided on c is in flight and the removal, if any, is committed (B1).  The bits live in memory and are written, by
  * pages of 4 KiB, with plain buffered writes that nobody flushes: they outlive the process in the page cache, which is
@@ -27,7 +29,8 @@ struct cwt;
 
 struct marks {
 	pthread_mutex_t io_lock;	/* outside cwt.lock: one writer of mark pages */
-	uint8_t *bits;			/* cwt.lock */
+	uint8_t *units;			/* cwt.lock */
+	uint64_t key;			/* of their seals */
 	uint8_t *urgent, *stale;	/* bitmaps over pages; cwt.lock */
 	uint32_t nr_pages;
 	uint32_t nr_stale;		/* cwt.lock */
@@ -37,7 +40,7 @@ struct marks {
 	bool off;			/* cwt.lock: all mappings are void durably, no mark is needed any more */
 };
 
-int marks_init(struct marks *m, uint32_t nr_cblocks);	/* all clear; -ENOMEM */
+int marks_init(struct marks *m, uint32_t nr_cblocks, uint64_t key);	/* all clear; -ENOMEM */
 void marks_free(struct marks *m);
 size_t marks_bytes(const struct marks *m);
 

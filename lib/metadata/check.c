@@ -74,8 +74,50 @@ static void check_superblocks(struct check *c, const struct superblock_pair *pai
 	if (sb->compat & ~(uint64_t)COMPAT_KNOWN || sb->ro_compat & ~(uint64_t)RO_COMPAT_KNOWN)
 		note(c, "features unknown to this program: compat 0x%" PRIx64 ", ro_compat 0x%" PRIx64, sb->compat,
 		     sb->ro_compat);
+	for (int i = 0; i < SUPERBLOCK_COPIES; i++)
+		if (pair->verdict[i] == PAGE_OK && pair->reserved_used[i])
+			note(c, "superblock copy %d: reserved bytes are not zero", i);
 	if (sb->session != sb->old_session)
 		note(c, "the last start did not end");
+}
+
+static void check_identity(struct check *c)
+{
+	struct identity_pages pages;
+
+	identity_read(c->metadata, &c->result->sb, &pages);
+	c->result->identity = pages.identity;
+	c->result->identity_known = pages.valid >= 0;
+	for (int i = 0; i < (int)IDENTITY_SLOTS; i++)
+		if (pages.slot[i].state == SLOT_UNREADABLE)
+			damage(c, "identity page, slot %d cannot be read", i);
+		else if (pages.slot[i].state == SLOT_ROTTEN)
+			note(c, "identity page, slot %d does not verify (torn, or rotten)", i);
+		else if (pages.slot[i].state == SLOT_UNFINISHED)
+			note(c, "identity page, slot %d has generation %" PRIu64 ", of a commit that did not end", i,
+			     pages.slot[i].generation);
+	if (pages.valid < 0 && c->result->sb.session)
+		damage(c, "the identity page is lost or rotten: nothing is known of the stores, the next start is cold");
+	if (pages.reserved_used)
+		note(c, "identity page: reserved bytes are not zero");
+}
+
+/* Not damage: they are not flushed, so after a power cut they may be anything, and then they do not count. */
+static int check_busy_marks(struct check *c)
+{
+	struct lease lease;
+	uint8_t *units;
+	uint64_t nr_bad;
+	int ret = busy_marks_read(c->metadata, &c->result->sb, &units, &nr_bad);
+
+	free(units);
+	if (ret)
+		return ret;
+	if (nr_bad)
+		note(c, "%" PRIu64 " sectors of busy marks do not verify: count as all marked", nr_bad);
+	if (!lease_read(c->metadata, &c->result->sb, &lease))
+		note(c, "the lease does not verify");
+	return 0;
 }
 
 static void check_region_marks(struct check *c)
@@ -184,9 +226,12 @@ int metadata_check(struct device *metadata, FILE *out, struct check_result *resu
 	ret = c.oblocks_seen ? 0 : -ENOMEM;
 	if (!ret) {
 		check_superblocks(&c, &pair);
+		check_identity(&c);
 		check_region_marks(&c);
-		ret = mapping_scan(metadata, &result->sb, check_page, &c);
+		ret = check_busy_marks(&c);
 	}
+	if (!ret)
+		ret = mapping_scan(metadata, &result->sb, check_page, &c);
 	free(c.oblocks_seen);
 	if (ret)
 		return error_set(err, ret, "%s: cannot be checked: %s (free some memory)", metadata->name,

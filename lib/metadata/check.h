@@ -22,6 +22,8 @@ struct check_result {
 	uint64_t nr_mapped;		/* entries of committed pages, good or not */
 	uint64_t nr_damage, nr_notes;
 	bool digest_matches;
+	bool identity_known;
+	struct identity identity;
 };
 
 /*

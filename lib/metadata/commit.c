@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "base/mutant.h"
+#include "metadata/format_disk.h"
 #include "metadata/store_internal.h"
 
 _Static_assert(STORE_ENTRIES_PER_PAGE == MAPPING_ENTRIES, "a page of the seam is a page on disk");
@@ -77,6 +78,7 @@ static void commit_end(struct store *s)
 	while (c->nr_chunks > 1)
 		chunk_free(c->chunks[--c->nr_chunks]);
 	c->nr = c->at = 0;
+	c->writes_identity = false;
 	c->state = STEP_IDLE;
 }
 
@@ -97,6 +99,7 @@ void store_commit_begin(struct store *s, unsigned flags)
 	c->flags = flags & COMMIT_CLEAN ? flags | COMMIT_FLUSH : flags;
 	c->next = s->sb;
 	c->next.generation++;
+	c->identity = s->identity;
 	c->state = STEP_COLLECTING;
 	s->may_load = false;
 }
@@ -161,6 +164,39 @@ static int write_copy(struct store *s, uint32_t i)
 	return device_write(s->dev.metadata, h.number * PAGE_BYTES, bytes, PAGE_BYTES);
 }
 
+void store_commit_identity(struct store *s, const struct identity *identity)
+{
+	cwt_assert(s->commit.state == STEP_COLLECTING);
+	s->commit.identity = *identity;
+}
+
+static int other_identity_slot(const struct store *s)
+{
+	return s->identity_slot < 0 ? 0 : !s->identity_slot;
+}
+
+/* After the times were taken.  What has not changed stays where it is. */
+static bool identity_changes(struct store *s)
+{
+	const size_t header = sizeof(struct disk_header);
+	struct commit *c = &s->commit;
+
+	identity_encode(&c->identity, s->sb.uuid,
+			identity_slot_page(superblock_region(&s->sb, REGION_IDENTITY), other_identity_slot(s)),
+			c->next.generation, c->identity_page);
+	return s->identity_slot < 0 || memcmp(c->identity_page + header, s->identity_page + header, PAGE_BYTES - header);
+}
+
+static int write_identity(struct store *s)
+{
+	struct commit *c = &s->commit;
+	uint64_t number = identity_slot_page(superblock_region(&s->sb, REGION_IDENTITY), other_identity_slot(s));
+
+	c->writes_identity = true;
+	c->next.identity_digest = identity_digest_of(c->identity_page);
+	return device_write(s->dev.metadata, number * PAGE_BYTES, c->identity_page, PAGE_BYTES);
+}
+
 /* Chosen by what the copies hold: the one without the newest generation first (C5). */
 int store_first_copy(const struct store *s)
 {
@@ -181,7 +217,7 @@ static int take_times(struct store *s)
 	int ret = device_identity(s->dev.origin, &id);
 
 	if (!ret)
-		fingerprint_take(&s->commit.next, device_info(s->dev.origin), &id);
+		fingerprint_take(&s->commit.identity, device_info(s->dev.origin), &id);
 	return ret;
 }
 
@@ -193,7 +229,7 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* Everything but the pages and the times, which steps fill in. */
+/* Everything but the pages, the times and the identity, which steps fill in. */
 static void commit_close_collection(struct store *s)
 {
 	struct commit *c = &s->commit;
@@ -216,6 +252,8 @@ static int state_act(struct store *s)
 	switch (c->state) {
 	case STEP_TIMES:
 		return take_times(s);
+	case STEP_IDENTITY:
+		return write_identity(s);
 	case STEP_PAGES:
 		return write_copy(s, c->at++);
 	case STEP_FIRST:
@@ -227,11 +265,15 @@ static int state_act(struct store *s)
 	}
 }
 
-static bool state_applies(const struct commit *c, enum commit_state state)
+static bool state_applies(struct store *s, enum commit_state state)
 {
+	const struct commit *c = &s->commit;
+
 	switch (state) {
 	case STEP_TIMES:
 		return c->flags & COMMIT_CLEAN || c->takes_times;
+	case STEP_IDENTITY:
+		return identity_changes(s);
 	case STEP_PAGES:
 		return c->at < c->nr;
 	case STEP_SECOND:
@@ -243,11 +285,12 @@ static bool state_applies(const struct commit *c, enum commit_state state)
 	}
 }
 
-static enum commit_state state_after(const struct commit *c)
+static enum commit_state state_after(struct store *s)
 {
+	const struct commit *c = &s->commit;
 	enum commit_state state = c->state == STEP_PAGES ? STEP_PAGES : c->state + 1;
 
-	while (!state_applies(c, state))
+	while (!state_applies(s, state))
 		state++;
 	return state;
 }
@@ -264,6 +307,11 @@ static void commit_succeeded(struct store *s)
 		s->pages[page] = (uint8_t)(PAGE_COMMITTED | PAGE_COPIED | other_slot(s, page));
 	}
 	s->nr_stale = 0;
+	if (c->writes_identity) {
+		s->identity_slot = other_identity_slot(s);
+		s->identity = c->identity;
+		memcpy(s->identity_page, c->identity_page, PAGE_BYTES);
+	}
 	s->sb = c->next;
 	atomic_store(&s->generation, s->sb.generation);
 	s->copy_generation[0] = s->copy_generation[1] = s->sb.generation;
@@ -292,14 +340,14 @@ int store_commit_step(struct store *s)
 	cwt_assert(c->state != STEP_IDLE);
 	if (c->state == STEP_COLLECTING) {
 		commit_close_collection(s);
-		c->state = state_after(c);
+		c->state = state_after(s);
 	}
 	ret = state_act(s);
 	if (ret) {
 		commit_failed(s, ret);
 		return ret;
 	}
-	c->state = state_after(c);
+	c->state = state_after(s);
 	if (c->state != STEP_COMMITTED)
 		return 1;
 	commit_succeeded(s);

@@ -206,16 +206,36 @@ uint64_t origin_tag_digest(const uint8_t tag[UUID_BYTES + 8])
 	return digest ? digest : 1;
 }
 
-/* The complement beside it tells a torn one: both are in one sector, but a kill may cut between. */
-void write_time_encode(int64_t time_ns, uint8_t bytes[WRITE_TIME_BYTES])
+/* A key of its own for each use of the UUID. */
+static uint64_t lease_checksum(const struct disk_lease *d, const uint8_t uuid[UUID_BYTES])
 {
-	put_le64(bytes, (uint64_t)time_ns);
-	put_le64(bytes + 8, ~(uint64_t)time_ns);
+	return XXH3_64bits_withSeed(d, offsetof(struct disk_lease, checksum), XXH3_64bits(uuid, UUID_BYTES));
 }
 
-int64_t write_time_decode(const uint8_t bytes[WRITE_TIME_BYTES])
+void lease_encode(const struct lease *lease, const uint8_t uuid[UUID_BYTES], uint8_t sector[SECTOR_BYTES])
 {
-	uint64_t time_ns = get_le64(bytes);
+	struct disk_lease *d = (struct disk_lease *)sector;
 
-	return get_le64(bytes + 8) == ~time_ns ? (int64_t)time_ns : 0;
+	memset(d, 0, sizeof(*d));
+	put_le64(d->until_ns, (uint64_t)lease->until_ns);
+	for (int i = 0; i < 2; i++) {
+		put_le64(d->since[i].e_seq, lease->since[i].e_seq);
+		put_le64(d->since[i].t1_ns, (uint64_t)lease->since[i].t1_ns);
+	}
+	put_le64(d->checksum, lease_checksum(d, uuid));
+}
+
+bool lease_decode(const uint8_t sector[SECTOR_BYTES], const uint8_t uuid[UUID_BYTES], struct lease *lease)
+{
+	const struct disk_lease *d = (const struct disk_lease *)sector;
+
+	*lease = (struct lease){ 0 };
+	if (get_le64(d->checksum) != lease_checksum(d, uuid))
+		return false;
+	lease->until_ns = (int64_t)get_le64(d->until_ns);
+	for (int i = 0; i < 2; i++) {
+		lease->since[i].e_seq = get_le64(d->since[i].e_seq);
+		lease->since[i].t1_ns = (int64_t)get_le64(d->since[i].t1_ns);
+	}
+	return true;
 }

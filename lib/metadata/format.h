@@ -3,7 +3,7 @@
  * The metadata's format on disk, as pure functions: bytes in, values out, no I/O, no state, any thread.
  * cachewt-metadata(5) is the same in tables.
  *
- * Every page but those of the busy marks begins with a header: magic, checksum, type, its own page number, generation
+ * Every page but those of the busy marks (busy_marks.h) begins with a header: magic, checksum, type, its own page number, generation
  * and the metadata's UUID.  So a page of another kind, place or metadata is never accepted, however whole it is.
  *
  * Nothing here trusts its input: every decoder takes arbitrary bytes and answers with a verdict.
@@ -17,15 +17,18 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "metadata/busy_marks.h"
+#include "metadata/identity.h"
 
-#define FORMAT_VERSION 1u
+#define FORMAT_VERSION 2u
 #define PAGE_BYTES 4096u
 #define SECTOR_BYTES 512u		/* the superblock and the label fit one: it arrives whole or not at all */
 #define REGION_ALIGN_BYTES 65536u
 #define UUID_BYTES 16u
 #define GENERATION_MAX (UINT64_MAX >> 1)
 
-enum page_type { PAGE_SUPERBLOCK = 1, PAGE_MAPPING, PAGE_LABEL, PAGE_RUNTIME, PAGE_REGION_MARKS, PAGE_FORMATTING };
+enum page_type { PAGE_SUPERBLOCK = 1, PAGE_MAPPING, PAGE_LABEL, PAGE_RUNTIME, PAGE_REGION_MARKS, PAGE_FORMATTING,
+		 PAGE_IDENTITY };
 
 /* What a page turned out to be.  The reader of a device adds UNREADABLE. */
 enum page_verdict {
@@ -58,9 +61,10 @@ bool bytes_are_zero(const uint8_t *bytes, size_t len_bytes);
 static inline uint64_t superblock_page(int copy) { return (uint64_t)copy * (REGION_ALIGN_BYTES / PAGE_BYTES); }
 #define RUNTIME_PAGE (2u * (REGION_ALIGN_BYTES / PAGE_BYTES))
 
-enum region_kind { REGION_RUNTIME = 1, REGION_BUSY_MARKS, REGION_REGION_MARKS, REGION_MAPPING };
+/* The numbers from 6 to 9 are spoken for: pins, checksums, restart record, warm list.  This version lays out none. */
+enum region_kind { REGION_RUNTIME = 1, REGION_BUSY_MARKS, REGION_REGION_MARKS, REGION_MAPPING, REGION_IDENTITY };
 #define REGION_REQUIRED 1u	/* flag: whoever does not know this kind must not use the metadata */
-#define REGIONS_MAX 8u
+#define REGIONS_MAX 12u
 
 struct region {
 	uint64_t offset_bytes;	/* a multiple of REGION_ALIGN_BYTES */
@@ -77,12 +81,6 @@ struct region {
 #define STATE_CLEAN 1u		/* the last owner stopped in order */
 #define STATE_REGION_MARKS 2u	/* the last owner kept the region marks (--warm-after power) */
 
-enum origin_kind { ORIGIN_UNKNOWN, ORIGIN_FILE, ORIGIN_BLOCK_DEVICE };
-
-/* Where a store was found: for the question whether this is still the same boot and the same file.  0 = not known. */
-struct place { uint64_t dev, ino, rdev, birth_ns; };
-enum { PLACE_ORIGIN, PLACE_CACHE, PLACE_METADATA, PLACES };
-
 struct superblock {
 	uint64_t generation;
 	uint8_t uuid[UUID_BYTES];
@@ -97,11 +95,8 @@ struct superblock {
 	uint64_t session, old_session;	/* equal but while a start is under way; 0: never started */
 	uint64_t boot_id[2];
 	int64_t commit_time_ns;		/* CLOCK_REALTIME; for people */
-	enum origin_kind origin_kind;	/* with the times: the origin's fingerprint at the last clean stop */
-	int64_t origin_mtime_ns, origin_ctime_ns;
+	uint64_t identity_digest;	/* of the identity page that counts; 0: there is none */
 	uint32_t region_shift;		/* a region mark stands for 1 << this many bytes of the origin */
-	struct place places[PLACES];
-	uint64_t origin_tag;		/* digest of the origin's tag as the last owner left it; 0: it had none */
 	uint32_t nr_regions;
 	struct region regions[REGIONS_MAX];
 };
@@ -125,6 +120,8 @@ uint64_t nr_oblocks_of(uint64_t origin_size_bytes, uint32_t block_size_bytes);
 uint64_t nr_mapping_pages_of(uint32_t nr_cblocks);
 uint64_t nr_busy_pages_of(uint32_t nr_cblocks);
 uint64_t nr_region_mark_pages_of(uint64_t origin_size_bytes, uint32_t region_shift);
+
+bool superblock_reserved_is_zero(const uint8_t sector[SECTOR_BYTES]);
 
 /* The page that both superblock copies hold while a metadata is being formatted: whatever it held is gone. */
 void formatting_encode(int copy, uint8_t sector[SECTOR_BYTES]);
@@ -156,7 +153,24 @@ struct mapping mapping_get(const uint8_t *page, unsigned i);
 bool mapping_reserved_is_zero(const uint8_t *page, unsigned i);
 
 /*
- * ------------------------------------------------------------------ label, runtime page, region marks
+ * ------------------------------------------------------------------ identity
+ */
+#define IDENTITY_SLOTS 2u
+/* Two slots, as a mapping page has; the one that counts is told by the superblock's identity_digest. */
+static inline uint64_t identity_slot_page(const struct region *r, int slot)
+{
+	return r->offset_bytes / PAGE_BYTES + (unsigned)slot;
+}
+
+void identity_encode(const struct identity *id, const uint8_t uuid[UUID_BYTES], uint64_t number, uint64_t generation,
+		     uint8_t page[PAGE_BYTES]);
+/* Of a page that verified.  -EINVAL: its values cannot be; then *id is all "not known". */
+int identity_decode(const uint8_t page[PAGE_BYTES], struct identity *id);
+bool identity_reserved_is_zero(const uint8_t page[PAGE_BYTES]);
+uint64_t identity_digest_of(const uint8_t page[PAGE_BYTES]);	/* never 0 */
+
+/*
+ * ------------------------------------------------------------------ label, runtime page, region marks, lease
  */
 struct label {
 	uint8_t uuid[UUID_BYTES];	/* of the metadata */
@@ -172,10 +186,9 @@ enum page_verdict label_decode(const uint8_t page[PAGE_BYTES], struct label *lab
 void origin_tag_encode(const uint8_t uuid[UUID_BYTES], uint64_t session, uint8_t tag[UUID_BYTES + 8]);
 uint64_t origin_tag_digest(const uint8_t tag[UUID_BYTES + 8]);
 
-/* The time of the last write to the origin: the last page of the busy marks' region.  0: none, or torn. */
-#define WRITE_TIME_BYTES 16u
-void write_time_encode(int64_t time_ns, uint8_t bytes[WRITE_TIME_BYTES]);
-int64_t write_time_decode(const uint8_t bytes[WRITE_TIME_BYTES]);
+/* The lease: one sector, the first of the last page of the busy marks' region.  False: torn, rotten, another's. */
+void lease_encode(const struct lease *lease, const uint8_t uuid[UUID_BYTES], uint8_t sector[SECTOR_BYTES]);
+bool lease_decode(const uint8_t sector[SECTOR_BYTES], const uint8_t uuid[UUID_BYTES], struct lease *lease);
 
 struct runtime { uint32_t pid, state; };
 void runtime_encode(const struct runtime *rt, uint8_t page[PAGE_BYTES]);

@@ -27,6 +27,7 @@ static void superblock_copy_read(struct device *metadata, int copy, struct super
 		return;
 	}
 	pair->verdict[copy] = superblock_decode(sector, copy, &pair->sb[copy]);
+	pair->reserved_used[copy] = !superblock_reserved_is_zero(sector);
 	pair->formatting |= formatting_verify(sector, copy);
 }
 
@@ -100,10 +101,11 @@ static void read_page_by_page(struct device *metadata, uint64_t offset, uint8_t 
 					    PAGE_BYTES) != 0;
 }
 
-static struct slot slot_judge(const struct superblock *sb, const uint8_t *bytes, uint64_t number)
+static struct slot slot_judge(const struct superblock *sb, const uint8_t *bytes, enum page_type type, uint64_t number,
+			      uint64_t floor_generation)
 {
 	struct page_header h;
-	enum page_verdict v = page_verify(bytes, PAGE_BYTES, PAGE_MAPPING, number, &h);
+	enum page_verdict v = page_verify(bytes, PAGE_BYTES, type, number, &h);
 	struct slot slot = { .state = v == PAGE_ZERO ? SLOT_EMPTY : SLOT_ROTTEN };
 
 	if (v != PAGE_OK || memcmp(h.uuid, sb->uuid, UUID_BYTES))
@@ -112,7 +114,7 @@ static struct slot slot_judge(const struct superblock *sb, const uint8_t *bytes,
 	slot.checksum = page_checksum(bytes);
 	if (h.generation > sb->generation)
 		slot.state = SLOT_UNFINISHED;
-	else if (h.generation < sb->floor_generation)
+	else if (h.generation < floor_generation)
 		slot.state = SLOT_VOID;
 	else
 		slot.state = SLOT_COMMITTED;
@@ -137,7 +139,8 @@ static int scan_one(const struct superblock *sb, const struct region *region, ui
 		if (unreadable[i])
 			page.slot[i].state = SLOT_UNREADABLE;
 		else
-			page.slot[i] = slot_judge(sb, bytes + i * PAGE_BYTES, mapping_slot_page(region, number, i));
+			page.slot[i] = slot_judge(sb, bytes + i * PAGE_BYTES, PAGE_MAPPING,
+						  mapping_slot_page(region, number, i), sb->floor_generation);
 	}
 	page.valid = newest_committed(page.slot);
 	if (page.valid >= 0)
@@ -168,4 +171,84 @@ int mapping_scan(struct device *metadata, const struct superblock *sb, scan_fn *
 	}
 	free(buf);
 	return ret;
+}
+
+/*
+ * ------------------------------------------------------------------ identity, busy marks, lease
+ */
+static void identity_slot_read(struct device *metadata, const struct superblock *sb, int i, struct identity_pages *pages)
+{
+	uint64_t number = identity_slot_page(superblock_region(sb, REGION_IDENTITY), i);
+	struct slot *slot = &pages->slot[i];
+	uint8_t bytes[PAGE_BYTES];
+
+	if (device_read(metadata, number * PAGE_BYTES, bytes, sizeof(bytes))) {
+		slot->state = SLOT_UNREADABLE;
+		return;
+	}
+	*slot = slot_judge(sb, bytes, PAGE_IDENTITY, number, 0);
+	if (slot->state != SLOT_COMMITTED)
+		return;
+	if (identity_digest_of(bytes) != sb->identity_digest) {
+		slot->state = SLOT_VOID;
+		return;
+	}
+	if (pages->valid >= 0 || identity_decode(bytes, &pages->identity))
+		return;
+	pages->valid = i;
+	pages->reserved_used = !identity_reserved_is_zero(bytes);
+}
+
+void identity_read(struct device *metadata, const struct superblock *sb, struct identity_pages *pages)
+{
+	memset(pages, 0, sizeof(*pages));
+	pages->valid = -1;
+	for (unsigned i = 0; i < IDENTITY_SLOTS; i++)
+		identity_slot_read(metadata, sb, (int)i, pages);
+}
+
+/* One page of them; returns how many units are bad. */
+static unsigned busy_page_read(struct device *metadata, const struct superblock *sb, uint64_t key, uint64_t page,
+			       uint8_t *units)
+{
+	uint64_t offset = superblock_region(sb, REGION_BUSY_MARKS)->offset_bytes + page * PAGE_BYTES;
+	bool readable = !device_read(metadata, offset, units, PAGE_BYTES);
+	unsigned nr_bad = 0;
+
+	for (unsigned i = 0; i < BUSY_UNITS_PER_PAGE; i++) {
+		uint8_t *unit = units + i * BUSY_UNIT_BYTES;
+
+		if (readable && busy_verify(unit, key, page * BUSY_UNITS_PER_PAGE + i))
+			continue;
+		memset(unit, 0xff, BUSY_UNIT_BYTES);
+		nr_bad++;
+	}
+	return nr_bad;
+}
+
+int busy_marks_read(struct device *metadata, const struct superblock *sb, uint8_t **units, uint64_t *nr_bad)
+{
+	uint64_t nr_pages = nr_busy_pages_of(sb->nr_cblocks) - 1, key = busy_key(sb->uuid), bad = 0;
+
+	*units = malloc(nr_pages * PAGE_BYTES);
+	if (!*units)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < nr_pages; i++)
+		bad += busy_page_read(metadata, sb, key, i, *units + i * PAGE_BYTES);
+	if (nr_bad)
+		*nr_bad = bad;
+	return 0;
+}
+
+uint64_t lease_offset(const struct superblock *sb)
+{
+	return superblock_region(sb, REGION_BUSY_MARKS)->offset_bytes + (nr_busy_pages_of(sb->nr_cblocks) - 1) * PAGE_BYTES;
+}
+
+bool lease_read(struct device *metadata, const struct superblock *sb, struct lease *lease)
+{
+	uint8_t sector[SECTOR_BYTES];
+
+	*lease = (struct lease){ 0 };
+	return !device_read(metadata, lease_offset(sb), sector, sizeof(sector)) && lease_decode(sector, sb->uuid, lease);
 }

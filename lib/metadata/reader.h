@@ -19,6 +19,7 @@ struct superblock_pair {
 	struct superblock sb[SUPERBLOCK_COPIES];	/* where the verdict is PAGE_OK */
 	bool formatting;	/* a copy says that a format was begun and not finished */
 	int newest;		/* the copy to believe (R3); -1: none verifies */
+	bool reserved_used[SUPERBLOCK_COPIES];	/* a later version's bytes are there */
 	int error;		/* of an unreadable copy */
 };
 
@@ -51,6 +52,29 @@ struct slot {
 	uint64_t generation;	/* not for EMPTY, ROTTEN, UNREADABLE */
 	uint64_t checksum;	/* likewise */
 };
+
+/*
+ * The identity page.  Its slots are judged as those of a mapping page are, but that the superblock names the one that
+ * counts by its digest: any other of a generation up to the superblock's is VOID.
+ */
+struct identity_pages {
+	struct slot slot[IDENTITY_SLOTS];
+	int valid;		/* -1: none, and nothing is known of the stores */
+	struct identity identity;	/* of the valid one; else all "not known" */
+	bool reserved_used;	/* of the valid one */
+};
+
+void identity_read(struct device *metadata, const struct superblock *sb, struct identity_pages *pages);
+
+/*
+ * The busy marks (busy_marks.h), whole pages of them.  What cannot be read or does not verify is all marked.  nr_bad, if
+ * given, counts such units.  -ENOMEM.
+ */
+int busy_marks_read(struct device *metadata, const struct superblock *sb, uint8_t **units, uint64_t *nr_bad);
+
+/* False: it cannot be read, is torn or rotten. */
+bool lease_read(struct device *metadata, const struct superblock *sb, struct lease *lease);
+uint64_t lease_offset(const struct superblock *sb);
 
 struct scan_page {
 	uint32_t number;	/* of the mapping page: its first cblock is number * MAPPING_ENTRIES */

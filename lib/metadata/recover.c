@@ -41,21 +41,24 @@ enum store_start start_decide(const struct start_facts *f)
 	return f->same_boot ? START_WARM_KILL : START_WARM_POWER;
 }
 
-void fingerprint_take(struct superblock *sb, const struct device_info *info, const struct device_identity *id)
+void fingerprint_take(struct identity *to, const struct device_info *info, const struct device_identity *id)
 {
-	sb->origin_kind = info->is_block ? ORIGIN_BLOCK_DEVICE : ORIGIN_FILE;
-	sb->origin_mtime_ns = info->is_block ? 0 : id->mtime_ns;
-	sb->origin_ctime_ns = info->is_block ? 0 : id->ctime_ns;
+	to->origin_kind = info->is_block ? ORIGIN_BLOCK_DEVICE : ORIGIN_FILE;
+	to->origin.known = true;
+	to->origin.size_bytes = info->size_bytes;
+	to->origin.ino = info->is_block ? 0 : id->ino;
+	to->origin.mtime_ns = info->is_block ? 0 : id->mtime_ns;
+	to->origin.ctime_ns = info->is_block ? 0 : id->ctime_ns;
 }
 
 /* The size was compared before.  Not device and inode: a file may be moved, and numbers change between boots. */
-bool fingerprint_matches(const struct superblock *sb, const struct device_info *info, const struct device_identity *id)
+bool fingerprint_matches(const struct identity *was, const struct device_info *info, const struct device_identity *id)
 {
-	struct superblock now = { 0 };
+	struct identity now = { 0 };
 
 	fingerprint_take(&now, info, id);
-	return now.origin_kind == sb->origin_kind && now.origin_mtime_ns == sb->origin_mtime_ns &&
-	       now.origin_ctime_ns == sb->origin_ctime_ns;
+	return was->origin.known && now.origin_kind == was->origin_kind && now.origin.mtime_ns == was->origin.mtime_ns &&
+	       now.origin.ctime_ns == was->origin.ctime_ns;
 }
 
 static int erase_later(struct recovery *r, uint64_t page)
@@ -88,7 +91,7 @@ static bool must_drop(const struct read_ctx *ctx, uint32_t c, const struct mappi
 	const struct superblock *sb = &ctx->s->sb;
 
 	if (ctx->r->busy)
-		return bitmap_test(ctx->r->busy, c) && !mutant_is(MUTANT_BUSY_MARKS_IGNORED);
+		return busy_test(ctx->r->busy, c) && !mutant_is(MUTANT_BUSY_MARKS_IGNORED);
 	return ctx->r->by_region && bitmap_test(ctx->s->region_marks,
 						m->oblock >> (sb->region_shift - log2_of(sb->block_size_bytes)));
 }
@@ -149,6 +152,25 @@ int recovery_read(struct store *s, struct recovery *r, bool judge_entries)
 	return mapping_scan(s->dev.metadata, &s->sb, read_page, &(struct read_ctx){ s, r });
 }
 
+/* Its slots: which one counts, and which have to go. */
+int recovery_read_identity(struct store *s, struct recovery *r, bool *known)
+{
+	const struct region *region = superblock_region(&s->sb, REGION_IDENTITY);
+	struct identity_pages pages;
+	int ret = 0;
+
+	identity_read(s->dev.metadata, &s->sb, &pages);
+	for (unsigned i = 0; i < IDENTITY_SLOTS && !ret; i++)
+		if (pages.slot[i].state == SLOT_UNFINISHED || pages.slot[i].state == SLOT_UNREADABLE)
+			ret = erase_later(r, identity_slot_page(region, (int)i));
+	s->identity = pages.identity;
+	s->identity_slot = pages.valid;
+	if (pages.valid >= 0)
+		identity_encode(&s->identity, s->sb.uuid, 0, 0, s->identity_page);	/* as it would be written today */
+	*known = pages.valid >= 0;
+	return ret;
+}
+
 void recovery_free(struct recovery *r)
 {
 	free(r->erase);
@@ -195,7 +217,8 @@ static int commit_page_without_drops(void *opaque, const struct scan_page *page)
 }
 
 /* r, if given: with the drops that it found, in the same commit as the new boot id (R4). */
-static int commit_superblock(struct store *s, const struct superblock *next, struct recovery *r)
+static int commit_superblock(struct store *s, const struct superblock *next, const struct identity *identity,
+			     struct recovery *r)
 {
 	uint64_t generation = s->sb.generation + 1;
 	int ret = 0;
@@ -203,6 +226,7 @@ static int commit_superblock(struct store *s, const struct superblock *next, str
 	store_commit_begin(s, COMMIT_FLUSH);
 	s->commit.next = *next;
 	s->commit.next.generation = generation;
+	store_commit_identity(s, identity);
 	if (r && r->nr_dropped)
 		ret = mapping_scan(s->dev.metadata, &s->sb, commit_page_without_drops, &(struct read_ctx){ s, r });
 	return ret ? ret : commit_run(s);
@@ -253,10 +277,12 @@ static int failed(struct device *dev, int error, const char *what, struct cwt_er
 			 strerror(-error));
 }
 
-/* next: the superblock to make true, with session and old_session set; floor and digest are decided here. */
-int recovery_write(struct store *s, struct recovery *r, const struct superblock *next, struct cwt_error *err)
+/* next, identity: what to make true, with session and old_session set; floor, digest and tag are decided here. */
+int recovery_write(struct store *s, struct recovery *r, const struct superblock *next, const struct identity *identity,
+		   struct cwt_error *err)
 {
 	struct superblock sb = *next;
+	struct identity id = *identity;
 	int ret = erase_unfinished(s, r);
 
 	if (ret)
@@ -269,9 +295,9 @@ int recovery_write(struct store *s, struct recovery *r, const struct superblock 
 	}
 	s->sb.state &= ~STATE_CLEAN;	/* in memory: the store is in use from here on */
 	if (mutant_is(MUTANT_BOOT_BEFORE_DROPS))
-		ret = commit_superblock(s, &sb, NULL);
+		ret = commit_superblock(s, &sb, &id, NULL);
 	if (!ret)
-		ret = commit_superblock(s, &sb, r);	/* both copies unclean, durably: so later commits need no flush (C8) */
+		ret = commit_superblock(s, &sb, &id, r);	/* both copies unclean, durably: so later commits need no flush (C8) */
 	if (ret)
 		return failed(s->dev.metadata, ret, "the first commit failed", err);
 	ret = write_label(s);
@@ -279,8 +305,8 @@ int recovery_write(struct store *s, struct recovery *r, const struct superblock 
 		return failed(s->dev.cache, ret, "the cache's label cannot be written", err);
 	sb = s->sb;
 	sb.old_session = sb.session;
-	sb.origin_tag = write_tag(s);
-	ret = commit_superblock(s, &sb, NULL);
+	id.origin_tag = write_tag(s);
+	ret = commit_superblock(s, &sb, &id, NULL);
 	if (!ret)
 		ret = clear_marks(s, sb.state & STATE_REGION_MARKS);
 	if (ret)

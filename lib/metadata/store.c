@@ -30,6 +30,7 @@ uint32_t store_nr_cblocks(uint64_t cache_size_bytes, uint32_t block_size_bytes)
 const char *store_start_reason(const struct store *s) { return s->reason; }
 const struct store_geometry *store_geometry(const struct store *s) { return &s->geo; }
 uint32_t store_nr_pages(const struct store *s) { return s->nr_pages; }
+const struct identity *store_identity(const struct store *s) { return &s->identity; }
 uint64_t store_generation(const struct store *s) { return atomic_load(&s->generation); }
 
 struct load_ctx {

@@ -18,6 +18,8 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "device/device.h"
+#include "metadata/busy_marks.h"
+#include "metadata/identity.h"
 
 struct store;
 
@@ -67,7 +69,7 @@ struct store_options {
 	bool trust_origin;	/* ignore the origin's times (not its size) */
 	bool reset;		/* drop all mappings; an origin of another size becomes this metadata's */
 	bool warm_after_power;	/* this run keeps region marks, so that the next start after a power cut can trust the rest */
-	uint32_t commit_interval_ms;	/* how old the last durable write time may be after a power cut */
+	uint32_t commit_interval_ms;	/* how old the last durable lease may be after a power cut */
 	int64_t boot_time_ns;	/* CLOCK_REALTIME at which this boot began; 0: not known */
 	uint64_t boot_id[2];	/* from the environment object, so that tests can reboot */
 	uint32_t pid;		/* for the runtime page, which open writes last (SERVING) */
@@ -134,17 +136,27 @@ void store_commit_begin(struct store *s, unsigned flags);
 /* entries: STORE_ENTRIES_PER_PAGE, on the last page what is left of them. */
 int store_commit_page(struct store *s, uint32_t page, const struct store_entry *entries);
 int store_commit_step(struct store *s);		/* 1: call again; 0: committed; < 0: failed */
+/*
+ * Who the stores are, as committed, in commit functions' context; and as this commit shall make it: memory only,
+ * between begin and the first step.  Not called: it stays, but that COMMIT_CLEAN and network stores take the origin's
+ * state at the first step.
+ */
+const struct identity *store_identity(const struct store *s);
+void store_commit_identity(struct store *s, const struct identity *identity);
 /* By the running attempt: it can no longer be given up. */
 bool store_commit_superblock_issued(const struct store *s);
 bool store_commit_outcome_unknown(const struct store *s);	/* any thread */
 uint64_t store_generation(const struct store *s);	/* any thread */
 
 /*
- * The busy marks' region: raw bits, one per cblock, in pages of 4096 bytes (32768 cblocks).  A buffered write, never
- * flushed, visible when it returns (B2).
+ * Busy marks, one per cblock, in pages of sealed units (busy_marks.h): the caller keeps pages of this form in memory,
+ * changes bits with busy_flip() and this key, and has whole pages written.  A buffered write, never flushed, visible
+ * when it returns (B2).
  */
-#define STORE_MARKS_PER_PAGE 32768u
-int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *bits /* 4096 bytes */);
+#define STORE_MARK_PAGE_BYTES 4096u
+#define STORE_MARKS_PER_PAGE BUSY_MARKS_PER_PAGE
+uint64_t store_marks_key(const struct store *s);
+int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *units /* STORE_MARK_PAGE_BYTES */);
 
 /*
  * Region marks, for --warm-after power: one bit per 1 << store_region_shift() bytes of the origin, in pages of
@@ -157,8 +169,8 @@ void store_get_region_marks(const struct store *s, uint8_t *bits);	/* as they st
 /* bits: STORE_REGIONS_PER_PAGE / 8 bytes. */
 int store_write_region_marks(struct store *s, uint32_t page, const uint8_t *bits);
 
-/* When the origin was last written by us, CLOCK_REALTIME; not flushed.  Not beside itself. */
-int store_write_time(struct store *s, int64_t now_ns);
+/* Beside the busy marks, visible when it returns, not flushed.  Not beside itself.  A start leaves one of zeros. */
+int store_write_lease(struct store *s, const struct lease *lease);
 
 /*
  * Make all mappings void, durably, when marks cannot be kept any more (W5): by the superblock, unless a commit's

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/bits.h"
+#include "metadata/reader.h"
 #include "metadata/store_internal.h"
 
 #define ZERO_CHUNK_BYTES (1u << 20)
@@ -37,6 +38,35 @@ int metadata_zero(struct device *metadata, uint64_t offset_bytes, uint64_t len_b
 	int ret = device_zero(metadata, DEVICE_ZERO, offset_bytes, len_bytes);
 
 	return ret == -EOPNOTSUPP ? zero_by_writing(metadata, offset_bytes, len_bytes) : ret;
+}
+
+/* The chunk is whole pages: the numbers of its units go on from one to the next. */
+static int write_clear_units(struct device *metadata, const struct superblock *sb, uint64_t offset_bytes, uint64_t nr_pages)
+{
+	uint64_t key = busy_key(sb->uuid), chunk = MIN(nr_pages, ZERO_CHUNK_BYTES / PAGE_BYTES);
+	uint8_t *units = malloc(chunk * PAGE_BYTES);
+	int ret = units ? 0 : -ENOMEM;
+
+	for (uint64_t at = 0; at < nr_pages && !ret; at += chunk) {
+		uint64_t nr = MIN(nr_pages - at, chunk);
+
+		busy_clear(units, key, at * BUSY_UNITS_PER_PAGE, nr * BUSY_UNITS_PER_PAGE);
+		ret = device_write(metadata, offset_bytes + at * PAGE_BYTES, units, nr * PAGE_BYTES);
+	}
+	free(units);
+	return ret;
+}
+
+/* Sealed: zeros would say "all marked". */
+int metadata_clear_busy(struct device *metadata, const struct superblock *sb)
+{
+	static const struct lease none;
+	uint8_t sector[SECTOR_BYTES];
+	int ret = write_clear_units(metadata, sb, superblock_region(sb, REGION_BUSY_MARKS)->offset_bytes,
+				    nr_busy_pages_of(sb->nr_cblocks) - 1);
+
+	lease_encode(&none, sb->uuid, sector);
+	return ret ? ret : device_write(metadata, lease_offset(sb), sector, sizeof(sector));
 }
 
 static int write_formatting(struct device *metadata)
@@ -101,6 +131,8 @@ static int format_write(struct device *metadata, const struct superblock *sb, ui
 
 	if (!ret)
 		ret = zero_all(metadata, size_bytes);
+	if (!ret)
+		ret = metadata_clear_busy(metadata, sb);
 	if (!ret)
 		ret = write_region_marks(metadata, sb);
 	if (!ret)

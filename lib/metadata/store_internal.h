@@ -15,8 +15,8 @@ enum {
 	PAGE_SLOT = 1,		/* which slot holds the committed version; if there is none, the one to write first */
 	PAGE_COMMITTED = 2,	/* there is one */
 	PAGE_COPIED = 4,	/* the running commit has a copy */
-	PAGE_DROPS = 16,	/* recovery drops some of its mappings */
 	PAGE_STALE = 8,		/* an attempt that ended void wrote its other slot: the next commit must hold it (C9) */
+	PAGE_DROPS = 16,	/* recovery drops some of its mappings */
 };
 
 /*
@@ -24,6 +24,7 @@ enum {
  *	IDLE			-
  *	COLLECTING		-					begin .. first step
  *	TIMES			identity of the origin			COMMIT_CLEAN
+ *	IDENTITY		its page, to its other slot	C4	if it changes
  *	PAGES			one page, to its other slot	C4	as long as there are pages
  *	PAGES_FLUSH		flush					COMMIT_FLUSH
  *	FIRST, FIRST_FLUSH	superblock copy; flush		C5	always; COMMIT_FLUSH
@@ -32,8 +33,8 @@ enum {
  * A failure up to PAGES_FLUSH makes the attempt void; one from FIRST on leaves the outcome unknown (C9).
  */
 enum commit_state {
-	STEP_IDLE, STEP_COLLECTING, STEP_TIMES, STEP_PAGES, STEP_PAGES_FLUSH, STEP_FIRST, STEP_FIRST_FLUSH, STEP_SECOND,
-	STEP_SECOND_FLUSH, STEP_COMMITTED,
+	STEP_IDLE, STEP_COLLECTING, STEP_TIMES, STEP_IDENTITY, STEP_PAGES, STEP_PAGES_FLUSH, STEP_FIRST, STEP_FIRST_FLUSH,
+	STEP_SECOND, STEP_SECOND_FLUSH, STEP_COMMITTED,
 };
 
 struct commit_chunk {
@@ -50,6 +51,9 @@ struct commit {
 	uint32_t nr_chunks;		/* allocated */
 	bool takes_times;		/* also when it is not a clean one */
 	struct superblock next;		/* what this commit makes true */
+	struct identity identity;	/* likewise */
+	uint8_t identity_page[PAGE_BYTES];	/* its page, once it is clear that it has to be written */
+	bool writes_identity;
 };
 
 struct store {
@@ -58,7 +62,7 @@ struct store {
 	struct superblock sb;		/* as committed */
 	atomic_uint_fast64_t generation;	/* its generation, for any thread */
 	uint64_t busy_offset_bytes;	/* the region of busy marks */
-	uint32_t nr_busy_pages;		/* the last one is the write time's */
+	uint32_t nr_busy_pages;		/* the last one is the lease's */
 	uint64_t regions_offset_bytes;	/* the region of region marks */
 	uint32_t nr_region_pages;
 	uint8_t *region_marks;		/* bits, as they stand after the start */
@@ -67,6 +71,9 @@ struct store {
 	uint64_t *checksums;		/* of each page's committed version */
 	uint8_t *pages;			/* PAGE_... of each page */
 	uint32_t nr_stale;
+	struct identity identity;	/* as committed */
+	uint8_t identity_page[PAGE_BYTES];	/* its page; of what was found at open, only if identity_slot says so */
+	int identity_slot;		/* the one that holds it; -1: none, and nothing is known */
 	struct commit commit;
 	atomic_bool outcome_unknown;	/* read by whoever writes marks */
 	bool keep_region_marks;		/* R6: they stay as they were found */
@@ -83,11 +90,11 @@ int store_first_copy(const struct store *s);	/* the superblock copy to write fir
 
 /* store_marks.c */
 int store_marks_init(struct store *s);	/* -ENOMEM */
-int store_marks_load_busy(struct store *s, uint8_t **bits);	/* *bits is to be freed, also on error */
+int store_marks_load_busy(struct store *s, uint8_t **units);	/* *units is to be freed, also on error */
 int store_marks_clear_busy(struct store *s);
 void store_marks_load_regions(struct store *s);
 int store_marks_clear_regions(struct store *s);
-int64_t store_marks_load_write_time(struct store *s);
+bool store_marks_load_lease(struct store *s, struct lease *lease);	/* false: unknown */
 
 /* What is found at a start, before anything is written; and what it means. */
 struct start_facts {
@@ -96,7 +103,7 @@ struct start_facts {
 	bool label_blank, label_matches;
 	uint64_t label_session;		/* if it matches */
 	bool clean;
-	bool damaged;			/* the set digest, or a mapping that cannot be */
+	bool damaged;			/* the set digest, the identity, or a mapping that cannot be */
 	bool origin_matches;		/* clean: the fingerprint, or it is trusted */
 	bool tag_matches;		/* nobody else had the origin meanwhile, as far as its tag tells (R2) */
 	bool same_boot;			/* R1, with the fsync of all three stores */
@@ -106,8 +113,8 @@ struct start_facts {
 enum store_start start_decide(const struct start_facts *facts);
 static inline bool start_is_warm(enum store_start start) { return start <= START_WARM_POWER; }
 
-bool fingerprint_matches(const struct superblock *sb, const struct device_info *info, const struct device_identity *id);
-void fingerprint_take(struct superblock *sb, const struct device_info *info, const struct device_identity *id);
+bool fingerprint_matches(const struct identity *was, const struct device_info *info, const struct device_identity *id);
+void fingerprint_take(struct identity *to, const struct device_info *info, const struct device_identity *id);
 
 /* What the slots on disk say. */
 struct recovery {
@@ -117,15 +124,18 @@ struct recovery {
 	uint64_t *erase;		/* page numbers of the slots to erase */
 	size_t nr_erase, room_erase;
 	uint8_t *oblocks_seen;
-	uint8_t *busy;			/* START_WARM_KILL: mappings of these cblocks are dropped */
+	uint8_t *busy;			/* START_WARM_KILL: mappings of these cblocks are dropped; units of busy_marks.h */
 	bool by_region;			/* START_WARM_POWER: mappings in marked regions are */
 	uint64_t nr_dropped;
 };
 /* R3, the reading half: fills s->pages too. */
 int recovery_read(struct store *s, struct recovery *r, bool judge_entries);
-int recovery_write(struct store *s, struct recovery *r, const struct superblock *next, struct cwt_error *err);
+int recovery_read_identity(struct store *s, struct recovery *r, bool *known);
+int recovery_write(struct store *s, struct recovery *r, const struct superblock *next, const struct identity *identity,
+		   struct cwt_error *err);
 void recovery_free(struct recovery *r);
 
+int metadata_clear_busy(struct device *metadata, const struct superblock *sb);	/* sealed, all clear; an empty lease */
 int metadata_zero(struct device *metadata, uint64_t offset_bytes, uint64_t len_bytes); /* by the fastest way there is */
 
 #endif

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is written beside the commits and never waits for one: busy marks, region marks, the time of the last write. */
+/* What is written beside the commits and never waits for one: busy marks, region marks, the lease. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "metadata/reader.h"
 #include "metadata/store_internal.h"
 
 #define REGION_BITS_BYTES (STORE_REGIONS_PER_PAGE / 8)
-_Static_assert(STORE_MARKS_PER_PAGE == PAGE_BYTES * 8, "busy marks are raw bits");
+_Static_assert(STORE_MARK_PAGE_BYTES == PAGE_BYTES, "a page of the seam is a page on disk");
 _Static_assert(STORE_REGIONS_PER_PAGE == REGION_MARKS_PER_PAGE, "a page of the seam is a page on disk");
 
 int store_marks_init(struct store *s)
@@ -31,24 +32,23 @@ int store_marks_init(struct store *s)
  * After a commit of unknown outcome too: they are what makes the next start drop everything that either outcome maps
  * (W5).
  */
-int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *bits)
+uint64_t store_marks_key(const struct store *s) { return busy_key(s->geo.uuid); }
+
+int store_write_marks(struct store *s, uint32_t mark_page, const uint8_t *units)
 {
-	cwt_assert(mark_page < s->nr_busy_pages - 1);	/* the last one is the write time's */
-	return device_write(s->dev.metadata, s->busy_offset_bytes + (uint64_t)mark_page * PAGE_BYTES, bits, PAGE_BYTES);
+	cwt_assert(mark_page < s->nr_busy_pages - 1);	/* the last one is the lease's */
+	return device_write(s->dev.metadata, s->busy_offset_bytes + (uint64_t)mark_page * PAGE_BYTES, units, PAGE_BYTES);
 }
 
-int store_marks_load_busy(struct store *s, uint8_t **bits)
+int store_marks_load_busy(struct store *s, uint8_t **units)
 {
-	size_t len = (size_t)(s->nr_busy_pages - 1) * PAGE_BYTES;
-
-	*bits = malloc(len);
-	return *bits ? device_read(s->dev.metadata, s->busy_offset_bytes, *bits, len) : -ENOMEM;
+	return busy_marks_read(s->dev.metadata, &s->sb, units, NULL);
 }
 
-/* The write time with them: it is of the run that ended. */
+/* The lease with them: it is of the run that ended. */
 int store_marks_clear_busy(struct store *s)
 {
-	return metadata_zero(s->dev.metadata, s->busy_offset_bytes, (uint64_t)s->nr_busy_pages * PAGE_BYTES);
+	return metadata_clear_busy(s->dev.metadata, &s->sb);
 }
 
 /*
@@ -97,26 +97,18 @@ int store_marks_clear_regions(struct store *s)
 }
 
 /*
- * ------------------------------------------------------------------ the time of the last write to the origin
+ * ------------------------------------------------------------------ the lease
  */
-static uint64_t write_time_offset(const struct store *s)
+int store_write_lease(struct store *s, const struct lease *lease)
 {
-	return s->busy_offset_bytes + (uint64_t)(s->nr_busy_pages - 1) * PAGE_BYTES;
+	uint64_t offset = s->busy_offset_bytes + (uint64_t)(s->nr_busy_pages - 1) * PAGE_BYTES;
+	uint8_t sector[SECTOR_BYTES];	/* nothing here reads s->sb: a commit may be changing it */
+
+	lease_encode(lease, s->geo.uuid, sector);
+	return device_write(s->dev.metadata, offset, sector, sizeof(sector));
 }
 
-int store_write_time(struct store *s, int64_t now_ns)
+bool store_marks_load_lease(struct store *s, struct lease *lease)
 {
-	uint8_t bytes[WRITE_TIME_BYTES];
-
-	write_time_encode(now_ns, bytes);
-	return device_write(s->dev.metadata, write_time_offset(s), bytes, sizeof(bytes));
-}
-
-int64_t store_marks_load_write_time(struct store *s)
-{
-	uint8_t bytes[WRITE_TIME_BYTES];
-
-	if (device_read(s->dev.metadata, write_time_offset(s), bytes, sizeof(bytes)))
-		return 0;
-	return write_time_decode(bytes);
+	return lease_read(s->dev.metadata, &s->sb, lease);
 }

@@ -149,7 +149,8 @@ static int store_alloc(struct store *s)
 	return store_marks_init(s) ? -ENOMEM : commit_init(s);
 }
 
-static int find_places(struct store *s, struct superblock *next, struct device_identity *origin)
+/* next: what is known of the stores from now on.  Of the origin's state nothing, until a commit says otherwise. */
+static int find_places(struct store *s, struct identity *next, struct device_identity *origin)
 {
 	struct device *dev[PLACES] = { s->dev.origin, s->dev.cache, s->dev.metadata };
 
@@ -159,10 +160,12 @@ static int find_places(struct store *s, struct superblock *next, struct device_i
 
 		if (ret)
 			return ret;
-		next->places[i] = (struct place){ id.dev, id.ino, id.rdev, id.birth_ns };
+		next->places[i] = (struct place){ .dev = id.dev, .ino = id.ino, .rdev = id.rdev, .birth_ns = id.birth_ns };
 		if (i == PLACE_ORIGIN)
 			*origin = id;
 	}
+	next->origin_kind = ORIGIN_UNKNOWN;
+	next->origin = (struct origin_state){ .seq = next->origin.seq };
 	return 0;
 }
 
@@ -257,19 +260,19 @@ static bool places_equal(const struct place *a, const struct place *b)
 }
 
 /* R1: the page caches that the last run wrote to are those we read from, and none of them has lost anything. */
-static bool is_same_boot(struct store *s, const struct store_options *o, const struct superblock *next)
+static bool is_same_boot(struct store *s, const struct store_options *o, const struct identity *next)
 {
 	if (mutant_is(MUTANT_ANY_BOOT_TRUSTED))
 		return true;
 	if (!(o->boot_id[0] | o->boot_id[1]) || o->boot_id[0] != s->sb.boot_id[0] || o->boot_id[1] != s->sb.boot_id[1])
 		return false;
-	return places_equal(s->sb.places, next->places) && !device_flush(s->dev.origin) && !device_flush(s->dev.cache) &&
+	return places_equal(s->identity.places, next->places) && !device_flush(s->dev.origin) && !device_flush(s->dev.cache) &&
 	       !device_flush(s->dev.metadata);
 }
 
 /*
- * Was the origin written after our last write, by its time?  Ours are at most a second later than what the write time
- * says, and three are given.  After a power cut that page may be as old as the last commit; but nothing of ours is
+ * Was the origin written after our last write, by its time?  Ours are at most a second later than what the lease says,
+ * and three are given.  After a power cut it may be as old as the last commit; but nothing of ours is
  * later than this boot.  A server's clock cannot be compared with ours: there the time must be what the last commit
  * saw.  A block device has no time.
  */
@@ -277,12 +280,15 @@ static bool is_untouched(struct store *s, const struct store_options *o, const s
 			 const struct device_identity *origin)
 {
 	const struct device_info *info = device_info(s->dev.origin);
-	int64_t slack_ns = INT64_C(3000000000), last_ns = MAX(store_marks_load_write_time(s), s->sb.commit_time_ns);
+	int64_t slack_ns = INT64_C(3000000000), last_ns;
+	struct lease lease;
 
 	if (o->trust_origin || info->is_block)
 		return true;
 	if (info->network)
-		return s->sb.origin_kind == ORIGIN_FILE && s->sb.origin_mtime_ns == origin->mtime_ns;
+		return s->identity.origin_kind == ORIGIN_FILE && s->identity.origin.mtime_ns == origin->mtime_ns;
+	store_marks_load_lease(s, &lease);
+	last_ns = MAX(lease.until_ns, s->sb.commit_time_ns);
 	if (!f->same_boot) {
 		slack_ns += (int64_t)o->commit_interval_ms * 1000000;
 		if (o->boot_time_ns && origin->mtime_ns >= o->boot_time_ns)
@@ -297,11 +303,11 @@ static bool tag_matches(struct store *s)
 	uint64_t now = device_tag(s->dev.origin, NULL, tag) ? 0 : origin_tag_digest(tag);
 
 	origin_tag_encode(s->sb.uuid, s->sb.session, own);	/* written, but the superblock that says so was not */
-	return now == s->sb.origin_tag || now == origin_tag_digest(own);
+	return now == s->identity.origin_tag || now == origin_tag_digest(own);
 }
 
 static void look_at_origin(struct store *s, const struct store_options *o, struct start_facts *f,
-			   const struct superblock *next, const struct device_identity *origin)
+			   const struct identity *next, const struct device_identity *origin)
 {
 	f->tag_matches = tag_matches(s) || mutant_is(MUTANT_TAG_IGNORED);
 	if (f->clean)
@@ -324,17 +330,23 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 {
 	struct superblock next = s->sb;
 	struct device_identity origin;
+	struct identity identity;
 	struct recovery r = { 0 };
+	bool known = false;
 	int ret = store_alloc(s);
 
 	if (!ret)
-		ret = find_places(s, &next, &origin);
+		ret = recovery_read_identity(s, &r, &known);
+	f->damaged = !known;
+	identity = s->identity;
+	if (!ret)
+		ret = find_places(s, &identity, &origin);
 	if (!ret)
 		ret = session_new(&next, f);
 	if (!ret)
-		look_at_origin(s, o, f, &next, &origin);
+		look_at_origin(s, o, f, &identity, &origin);
 	f->origin_matches = !ret && (o->trust_origin || mutant_is(MUTANT_TIMES_IGNORED) ||
-				     fingerprint_matches(&s->sb, device_info(s->dev.origin), &origin));
+				     fingerprint_matches(&s->identity, device_info(s->dev.origin), &origin));
 	if (!ret && !f->clean)
 		ret = load_marks(s, f, &r);
 	if (!ret)
@@ -344,17 +356,15 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 			  s->dev.metadata->name, strerror(-ret));
 		goto out;
 	}
-	f->damaged = r.bad_entry || (r.digest != s->sb.set_digest && !mutant_is(MUTANT_DIGEST_NOT_CHECKED));
+	f->damaged |= r.bad_entry || (r.digest != s->sb.set_digest && !mutant_is(MUTANT_DIGEST_NOT_CHECKED));
 	s->start = start_decide(f);
 	s->nr_mapped = start_is_warm(s->start) ? r.nr_mapped - r.nr_dropped : 0;
 	s->nr_dropped = r.nr_dropped;
 	s->keep_region_marks = s->start == START_WARM_KILL && f->region_marks_kept;
 	next.state = o->warm_after_power ? STATE_REGION_MARKS : 0;
-	next.origin_kind = ORIGIN_UNKNOWN;
-	next.origin_mtime_ns = next.origin_ctime_ns = 0;
 	next.boot_id[0] = o->boot_id[0];
 	next.boot_id[1] = o->boot_id[1];
-	ret = recovery_write(s, &r, &next, err);
+	ret = recovery_write(s, &r, &next, &identity, err);
 out:
 	recovery_free(&r);
 	return ret;

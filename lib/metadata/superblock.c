@@ -11,24 +11,6 @@
 /* 4 MiB: an origin of 1 TiB has 256 Ki regions, nine pages of marks. */
 #define REGION_SHIFT_DEFAULT 22u
 #define REGION_SHIFT_MAX 62u
-#define BUSY_MARKS_PER_PAGE (PAGE_BYTES * 8u)
-
-static void places_encode(const struct place *p, struct disk_place *d)
-{
-	for (int i = 0; i < PLACES; i++) {
-		put_le64(d[i].dev, p[i].dev);
-		put_le64(d[i].ino, p[i].ino);
-		put_le64(d[i].rdev, p[i].rdev);
-		put_le64(d[i].birth_ns, p[i].birth_ns);
-	}
-}
-
-static void places_decode(const struct disk_place *d, struct place *p)
-{
-	for (int i = 0; i < PLACES; i++)
-		p[i] = (struct place){ .dev = get_le64(d[i].dev), .ino = get_le64(d[i].ino),
-				       .rdev = get_le64(d[i].rdev), .birth_ns = get_le64(d[i].birth_ns) };
-}
 
 static void regions_encode(const struct region *r, uint32_t nr, struct disk_region *d)
 {
@@ -73,12 +55,8 @@ void superblock_encode(const struct superblock *sb, int copy, uint8_t sector[SEC
 	put_le64(d->boot_id[0], sb->boot_id[0]);
 	put_le64(d->boot_id[1], sb->boot_id[1]);
 	put_le64(d->commit_time_ns, (uint64_t)sb->commit_time_ns);
-	put_le64(d->origin_mtime_ns, (uint64_t)sb->origin_mtime_ns);
-	put_le64(d->origin_ctime_ns, (uint64_t)sb->origin_ctime_ns);
-	put_le32(d->origin_kind, sb->origin_kind);
+	put_le64(d->identity_digest, sb->identity_digest);
 	put_le32(d->region_shift, sb->region_shift);
-	places_encode(sb->places, d->places);
-	put_le64(d->origin_tag, sb->origin_tag);
 	regions_encode(sb->regions, sb->nr_regions, d->regions);
 	put_le32(d->nr_regions, sb->nr_regions);
 	memcpy(h.uuid, sb->uuid, UUID_BYTES);
@@ -111,15 +89,18 @@ enum page_verdict superblock_decode(const uint8_t sector[SECTOR_BYTES], int copy
 	sb->boot_id[0] = get_le64(d->boot_id[0]);
 	sb->boot_id[1] = get_le64(d->boot_id[1]);
 	sb->commit_time_ns = (int64_t)get_le64(d->commit_time_ns);
-	sb->origin_mtime_ns = (int64_t)get_le64(d->origin_mtime_ns);
-	sb->origin_ctime_ns = (int64_t)get_le64(d->origin_ctime_ns);
-	sb->origin_kind = get_le32(d->origin_kind);
+	sb->identity_digest = get_le64(d->identity_digest);
 	sb->region_shift = get_le32(d->region_shift);
-	places_decode(d->places, sb->places);
-	sb->origin_tag = get_le64(d->origin_tag);
 	regions_decode(d->regions, sb->regions);
 	sb->nr_regions = get_le32(d->nr_regions);
 	return PAGE_OK;
+}
+
+bool superblock_reserved_is_zero(const uint8_t sector[SECTOR_BYTES])
+{
+	const struct disk_superblock *d = (const struct disk_superblock *)sector;
+
+	return bytes_are_zero(d->reserved, sizeof(d->reserved));
 }
 
 void formatting_encode(int copy, uint8_t sector[SECTOR_BYTES])
@@ -139,7 +120,7 @@ uint64_t nr_oblocks_of(uint64_t origin_size_bytes, uint32_t block_size_bytes)
 	return div_round_up(origin_size_bytes, block_size_bytes);
 }
 
-/* One page more than the bits need: reserved for the time of the last write to the origin. */
+/* One page more than the bits need: the lease's. */
 uint64_t nr_busy_pages_of(uint32_t nr_cblocks)
 {
 	return div_round_up(nr_cblocks, BUSY_MARKS_PER_PAGE) + 1;
@@ -169,6 +150,7 @@ uint64_t superblock_lay_out(struct superblock *sb)
 
 	sb->nr_regions = 0;
 	at = region_add(sb, at, 1, REGION_RUNTIME);
+	at = region_add(sb, at, IDENTITY_SLOTS, REGION_IDENTITY);
 	at = region_add(sb, at, nr_busy_pages_of(sb->nr_cblocks), REGION_BUSY_MARKS);
 	at = region_add(sb, at, nr_region_mark_pages_of(sb->origin_size_bytes, sb->region_shift), REGION_REGION_MARKS);
 	return region_add(sb, at, 2 * nr_mapping_pages_of(sb->nr_cblocks), REGION_MAPPING);
@@ -186,8 +168,8 @@ static int features_check(const struct superblock *sb, bool for_writing, const c
 {
 	if (sb->version != FORMAT_VERSION)
 		return error_set(err, -EINVAL,
-				 "%s: metadata format %u, this program knows %u (use the program that made it, "
-				 "or --reset to drop the cached contents)",
+				 "%s: metadata format %u, this program knows %u (--reset drops the cached contents and "
+				 "makes it anew, or remove cache and metadata)",
 				 name, sb->version, FORMAT_VERSION);
 	if (sb->incompat & ~(uint64_t)INCOMPAT_KNOWN)
 		return error_set(err, -EINVAL,
@@ -246,6 +228,7 @@ static bool regions_suffice(const struct superblock *sb)
 {
 	return region_has(sb, REGION_RUNTIME, 1) &&
 	       superblock_region(sb, REGION_RUNTIME)->offset_bytes == (uint64_t)RUNTIME_PAGE * PAGE_BYTES &&
+	       region_has(sb, REGION_IDENTITY, IDENTITY_SLOTS) &&
 	       region_has(sb, REGION_BUSY_MARKS, nr_busy_pages_of(sb->nr_cblocks)) &&
 	       region_has(sb, REGION_REGION_MARKS, nr_region_mark_pages_of(sb->origin_size_bytes, sb->region_shift)) &&
 	       region_has(sb, REGION_MAPPING, 2 * nr_mapping_pages_of(sb->nr_cblocks));
@@ -266,7 +249,7 @@ int superblock_check(const struct superblock *sb, uint64_t metadata_size_bytes, 
 	for (uint32_t i = 0; i < sb->nr_regions; i++) {
 		const struct region *r = &sb->regions[i];
 
-		if ((r->kind < REGION_RUNTIME || r->kind > REGION_MAPPING) && r->flags & REGION_REQUIRED)
+		if ((r->kind < REGION_RUNTIME || r->kind > REGION_IDENTITY) && r->flags & REGION_REQUIRED)
 			return error_set(err, -EINVAL,
 					 "%s: the metadata has a required region of kind %u unknown to this program "
 					 "(use a newer one, or --reset to drop the cached contents)",

@@ -72,15 +72,17 @@ static void arbitrary_busy(struct states *s, unsigned how)
 {
 	uint8_t *busy = s->scratch.bytes + s->busy_offset;
 	struct random r = { s->moment };
+	uint64_t bits = random_next(&r);
 
-	if (how == 1)
-		memset(busy, 0, PAGE_BYTES);
+	if (how == 1 || how == 3)
+		busy_clear(busy, s->busy_key, 0, BUSY_UNITS_PER_PAGE);
 	else if (how == 2)
-		memset(busy, 0xff, PAGE_BYTES);
-	else if (how == 3)
-		busy[0] = (uint8_t)random_next(&r);
+		memset(busy, 0xff, PAGE_BYTES);		/* no seal is right: all marked, too */
 	else
 		memcpy(busy, s->visible.bytes + s->busy_offset, PAGE_BYTES);
+	for (uint32_t c = 0; how == 3 && c < 8; c++)
+		if (bits >> c & 1)
+			busy_flip(busy, s->busy_key, c);
 }
 
 static void add_hash(uint64_t **hashes, uint64_t *nr, uint64_t *room, uint64_t hash)
@@ -267,6 +269,7 @@ static void states_init(struct states *s)
 
 	cwt_assert(verdict == PAGE_OK);
 	s->busy_offset = superblock_region(&sb, REGION_BUSY_MARKS)->offset_bytes;
+	s->busy_key = busy_key(sb.uuid);
 	for (unsigned i = 0; i < ARRAY_SIZE(metas); i++) {
 		metas[i]->bytes = malloc(meta_bytes(s));
 		cwt_assert(metas[i]->bytes);

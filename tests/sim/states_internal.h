@@ -50,7 +50,7 @@ struct states {
 	const struct machine *m;
 	const struct record *r;
 	struct states_counts *counts;
-	uint64_t busy_offset;
+	uint64_t busy_offset, busy_key;
 	struct meta durable, visible, scratch, second;
 	uint8_t *data[3];		/* durable, visible, scratch: the origin, then the cache */
 	struct loose *loose;

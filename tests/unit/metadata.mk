@@ -29,5 +29,7 @@ tests_unit_test_store_marks_SOURCES = tests/unit/test-store-marks.c $(METADATA_F
 tests_unit_test_store_marks_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_marks_LDADD = $(UNIT_LIBS)
 
-EXTRA_DIST += tests/golden/label.hex tests/golden/mapping-page.hex tests/golden/metadata.dump \
-	tests/golden/region-marks-page.hex tests/golden/runtime-page.hex tests/golden/superblock.hex
+EXTRA_DIST += tests/golden/busy-marks-page.hex tests/golden/identity-page.hex tests/golden/label.hex \
+	tests/golden/lease.hex tests/golden/mapping-page.hex tests/golden/metadata.dump \
+	tests/golden/region-marks-page.hex tests/golden/runtime-page.hex tests/golden/superblock-v1.hex \
+	tests/golden/superblock.hex

@@ -322,7 +322,7 @@ START_TEST(the_mark_is_visible_before_the_origin_leg)
 	rig_warm(&rig, 0, 2);
 	rig.now_ms += 1000000;
 	rig_settle(&rig);
-	size = STORE_MARKS_PER_PAGE / 8;	/* the page of the marks; the time of the write is in another */
+	size = STORE_MARK_PAGE_BYTES;	/* the page of the marks; the lease is in another */
 	metadata = memory_device_bytes(rig.metadata_memory) + rig.e->store->busy_offset_bytes;
 	before = malloc(size);
 	memcpy(before, metadata, size);

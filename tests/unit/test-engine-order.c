@@ -82,7 +82,7 @@ START_TEST(no_origin_leg_is_issued_while_its_mark_is_being_written)
 	rig_start(&rig, NULL);
 	rig_warm(&rig, 0, 2);
 	marks_write_stale(rig.e);
-	hold(rig.dev.metadata, FAULTY_WRITE, rig.e->store->busy_offset_bytes, STORE_MARKS_PER_PAGE / 8);
+	hold(rig.dev.metadata, FAULTY_WRITE, rig.e->store->busy_offset_bytes, STORE_MARK_PAGE_BYTES);
 	q = rig_begin(&rig, 0, CWT_WRITE, 0, BLOCK, 0x31);
 	begin(&thread, turn, &rig, rig.dev.metadata, FAULTY_WRITE);
 	sleep_ms(10);

@@ -26,14 +26,30 @@ static void sample(struct superblock *sb)
 	sb->boot_id[0] = 0xc1c2c3c4c5c6c7c8;
 	sb->boot_id[1] = 0xd1d2d3d4d5d6d7d8;
 	sb->commit_time_ns = 1700000000123456789;
-	sb->origin_kind = ORIGIN_FILE;
-	sb->origin_mtime_ns = -5;
-	sb->origin_ctime_ns = 1600000000000000001;
+	sb->identity_digest = 0xe1e2e3e4e5e6e7e8;
 	sb->region_shift = region_shift_default(BS);
-	sb->origin_tag = 0xe1e2e3e4e5e6e7e8;
-	for (uint64_t i = 0; i < PLACES; i++)
-		sb->places[i] = (struct place){ 0x10 + i, 0x20 + i, 0x30 + i, 0x40 + i };
 	superblock_lay_out(sb);
+}
+
+static void sample_identity(struct identity *id)
+{
+	memset(id, 0, sizeof(*id));
+	for (uint64_t i = 0; i < PLACES; i++)
+		id->places[i] = (struct place){ 0x10 + i, 0x20 + i, 0x30 + i, 0x40 + i, 0x50 + i, 0x60 + i, 0x70 + i };
+	id->origin_kind = ORIGIN_FILE;
+	id->origin.known = true;
+	id->origin.seq = 0x81;
+	id->origin.size_bytes = ORIGIN_BYTES;
+	id->origin.ino = 0x82;
+	id->origin.mtime_ns = -5;
+	id->origin.ctime_ns = 1600000000000000001;
+	id->origin_tag = 0x1a2a3a4a5a6a7a8a;
+	for (uint64_t i = 0; i < IDENTITY_IDS; i++)
+		id->ids[i] = 0x90 + i;
+	id->origin_path_digest = 0xb1;
+	id->cache_path_digest = 0xb2;
+	strcpy(id->origin_path, "/srv/a disk.img");
+	memset(id->cache_path, 'c', IDENTITY_PATH_BYTES - 1);
 }
 
 static void sample_mapping_page(uint8_t page[PAGE_BYTES])
@@ -60,6 +76,91 @@ START_TEST(a_superblock_reads_back_every_field)
 		ck_assert_int_eq(superblock_decode(sector, copy, &out), PAGE_OK);
 		ck_assert_mem_eq(&in, &out, sizeof(in));
 	}
+}
+END_TEST
+
+START_TEST(an_identity_page_reads_back_every_field)
+{
+	struct identity in, out;
+	uint8_t page[PAGE_BYTES];
+
+	sample_identity(&in);
+	identity_encode(&in, uuid, 48, 7, page);
+	ck_assert_int_eq(page_verify(page, PAGE_BYTES, PAGE_IDENTITY, 48, NULL), PAGE_OK);
+	memset(&out, 0xEE, sizeof(out));
+	ck_assert_int_eq(identity_decode(page, &out), 0);
+	ck_assert_mem_eq(&in, &out, sizeof(in));
+	ck_assert(identity_reserved_is_zero(page));
+	page[PAGE_BYTES - 1] = 1;
+	ck_assert(!identity_reserved_is_zero(page));
+}
+END_TEST
+
+/* A kind that does not exist, a flag that is no flag, a path without an end, bytes behind the end of a path. */
+START_TEST(an_identity_page_whose_values_cannot_be_says_nothing)
+{
+	static const struct { unsigned at; uint8_t byte; } edits[] = { { 256, 3 }, { 259, 1 }, { 260, 2 }, { 1535, 'x' },
+								       { 530, 'x' }, { 2559, 'c' } };
+	static const struct identity nothing;
+	struct identity in, out;
+	uint8_t page[PAGE_BYTES];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(edits); i++) {
+		sample_identity(&in);
+		identity_encode(&in, uuid, 48, 7, page);
+		page[edits[i].at] = edits[i].byte;
+		ck_assert_int_eq(identity_decode(page, &out), -EINVAL);
+		ck_assert_mem_eq(&out, &nothing, sizeof(out));
+	}
+}
+END_TEST
+
+START_TEST(a_lease_reads_back_and_every_flipped_bit_makes_it_unknown)
+{
+	struct lease in = { .until_ns = 0x0102030405060708, .since = { { 5, 6 }, { 7, -8 } } }, out;
+	static const struct lease unknown;
+	uint8_t sector[SECTOR_BYTES], other[16] = { 9 };
+
+	lease_encode(&in, uuid, sector);
+	ck_assert(lease_decode(sector, uuid, &out));
+	ck_assert_mem_eq(&in, &out, sizeof(in));
+	ck_assert(!lease_decode(sector, other, &out));
+	for (unsigned bit = 0; bit < SECTOR_BYTES * 8; bit++) {
+		sector[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		ck_assert(!lease_decode(sector, uuid, &out));
+		ck_assert_mem_eq(&out, &unknown, sizeof(out));
+		sector[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	memset(sector, 0, sizeof(sector));
+	ck_assert(!lease_decode(sector, uuid, &out));
+}
+END_TEST
+
+/* Changed bit by bit the seal is the same as computed whole; and nothing else verifies. */
+START_TEST(busy_marks_verify_as_they_were_set_and_with_no_flipped_bit)
+{
+	uint8_t units[2 * BUSY_UNIT_BYTES], zeros[BUSY_UNIT_BYTES] = { 0 };
+	uint64_t key = busy_key(uuid);
+	static const uint32_t marks[] = { 0, 7, 8, 4031, 4032, 4095, 8063 };
+
+	busy_clear(units, key, 0, 2);
+	for (unsigned i = 0; i < ARRAY_SIZE(marks); i++) {
+		busy_flip(units, key, marks[i]);
+		ck_assert(busy_test(units, marks[i]));
+		ck_assert(busy_verify(units, key, 0) && busy_verify(units + BUSY_UNIT_BYTES, key, 1));
+	}
+	for (unsigned bit = 0; bit < sizeof(units) * 8; bit++) {
+		uint64_t unit = bit / 8 / BUSY_UNIT_BYTES;
+
+		units[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		ck_assert(!busy_verify(units + unit * BUSY_UNIT_BYTES, key, unit));
+		ck_assert(busy_verify(units + !unit * BUSY_UNIT_BYTES, key, !unit));
+		units[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	ck_assert(!busy_verify(units, key, 1) && !busy_verify(units, key + 1, 0) && !busy_verify(zeros, key, 0));
+	for (unsigned i = 0; i < ARRAY_SIZE(marks); i++)
+		busy_flip(units, key, marks[i]);
+	ck_assert(bytes_are_zero(units, BUSY_UNIT_SEAL) && busy_verify(units, key, 0));
 }
 END_TEST
 
@@ -176,7 +277,8 @@ START_TEST(a_superblock_whose_values_make_no_sense_is_refused_with_a_line)
 	sample(&good);
 	size = superblock_lay_out(&good);
 	ck_assert_msg(!superblock_check(&good, size, true, "FILE", &err), "%s", err.text);
-	REFUSED_IF(sb.version++, "format 2");
+	REFUSED_IF(sb.version++, "format 3");
+	REFUSED_IF(sb.version--, "format 1");
 	REFUSED_IF(sb.incompat = 4, "0x4");
 	REFUSED_IF(sb.ro_compat = 8, "0x8");
 	REFUSED_IF(sb.block_size_bytes = 0, "sense");
@@ -191,17 +293,17 @@ START_TEST(a_superblock_whose_values_make_no_sense_is_refused_with_a_line)
 	REFUSED_IF(sb.region_shift = 64, "sense");
 	REFUSED_IF(sb.generation = 0, "sense");
 	REFUSED_IF(sb.floor_generation = sb.generation + 2, "sense");
-	REFUSED_IF(sb.nr_regions = 9, "sense");
-	REFUSED_IF(sb.nr_regions = 3, "sense");
-	REFUSED_IF(sb.regions[3].offset_bytes += 4096, "sense");
-	REFUSED_IF(sb.regions[3].offset_bytes = 0, "sense");
-	REFUSED_IF(sb.regions[3].offset_bytes = UINT64_MAX & ~65535ull, "sense");
-	REFUSED_IF(sb.regions[3].len_bytes -= 4096, "sense");
-	REFUSED_IF(sb.regions[3].len_bytes = UINT64_MAX & ~4095ull, "sense");
-	REFUSED_IF(sb.regions[3].offset_bytes = sb.regions[2].offset_bytes, "sense");
+	REFUSED_IF(sb.nr_regions = 13, "sense");
+	REFUSED_IF(sb.nr_regions = 4, "sense");
+	REFUSED_IF(sb.regions[4].offset_bytes += 4096, "sense");
+	REFUSED_IF(sb.regions[4].offset_bytes = 0, "sense");
+	REFUSED_IF(sb.regions[4].offset_bytes = UINT64_MAX & ~65535ull, "sense");
+	REFUSED_IF(sb.regions[4].len_bytes -= 4096, "sense");
+	REFUSED_IF(sb.regions[4].len_bytes = UINT64_MAX & ~4095ull, "sense");
+	REFUSED_IF(sb.regions[4].offset_bytes = sb.regions[3].offset_bytes, "sense");
 	REFUSED_IF(sb.regions[0].offset_bytes += 100 * 65536, "sense");
-	REFUSED_IF(sb.regions[3].offset_bytes += 65536, "truncated");
-	REFUSED_IF(sb.regions[4] = ((struct region){ 100 << 16, 4096, 99, REGION_REQUIRED }); sb.nr_regions++,
+	REFUSED_IF(sb.regions[4].offset_bytes += 65536, "truncated");
+	REFUSED_IF(sb.regions[5] = ((struct region){ 100 << 16, 4096, 99, REGION_REQUIRED }); sb.nr_regions++,
 		   "kind 99");
 }
 END_TEST
@@ -214,7 +316,7 @@ START_TEST(what_only_a_reader_may_ignore_does_not_stop_a_reader)
 	sample(&sb);
 	size = superblock_lay_out(&sb);
 	sb.ro_compat = 8;
-	sb.regions[4] = (struct region){ size, 4096, 99, 0 };
+	sb.regions[5] = (struct region){ size, 4096, 99, 0 };
 	sb.nr_regions++;
 	ck_assert_int_eq(superblock_check(&sb, size + 4096, false, "FILE", NULL), 0);
 }
@@ -306,6 +408,7 @@ START_TEST(no_byte_of_the_format_has_moved)
 {
 	uint8_t page[PAGE_BYTES], bits[PAGE_BYTES - 64] = { 0x81 };
 	struct superblock sb;
+	struct identity identity;
 	struct label label = { .session = 0xa1a2a3a4a5a6a7a8, .block_size_bytes = BS, .nr_cblocks = NR_CBLOCKS };
 
 	sample(&sb);
@@ -320,6 +423,54 @@ START_TEST(no_byte_of_the_format_has_moved)
 	compare_golden_bytes("runtime-page.hex", page, PAGE_BYTES);
 	region_marks_encode(uuid, 64, 3, bits, page);
 	compare_golden_bytes("region-marks-page.hex", page, PAGE_BYTES);
+	sample_identity(&identity);
+	identity_encode(&identity, uuid, 48, 7, page);
+	compare_golden_bytes("identity-page.hex", page, PAGE_BYTES);
+	busy_clear(page, busy_key(uuid), 0, BUSY_UNITS_PER_PAGE);
+	busy_flip(page, busy_key(uuid), 4033);
+	compare_golden_bytes("busy-marks-page.hex", page, PAGE_BYTES);
+	lease_encode(&(struct lease){ 1700000000123456789, { { 1, 2 }, { 3, -4 } } }, uuid, page);
+	compare_golden_bytes("lease.hex", page, SECTOR_BYTES);
+}
+END_TEST
+
+static void read_golden_bytes(const char *name, uint8_t *bytes, size_t len)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[1024], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/tests/golden/%s", srcdir ? srcdir : ".", name);
+	f = fopen(path, "r");
+	ck_assert_msg(f, "%s: %s", path, strerror(errno));
+	memset(bytes, 0, len);
+	while (fgets(line, sizeof(line), f)) {
+		char *at;
+		unsigned long offset = strtoul(line, &at, 16);
+
+		for (at++; *at == ' ' && offset < len; offset++)
+			bytes[offset] = (uint8_t)strtoul(at, &at, 16);
+	}
+	fclose(f);
+}
+
+/* Bytes that a program of version 1 wrote. */
+START_TEST(a_metadata_of_version_1_is_refused_with_both_versions_and_a_remedy)
+{
+	struct memory_options o = { .size_bytes = 1 << 20 };
+	struct store_geometry geo;
+	struct cwt_error err;
+	enum store_kind kind;
+	struct device *dev;
+
+	ck_assert_int_eq(memory_device_open("FILE", &o, &dev), 0);
+	read_golden_bytes("superblock-v1.hex", memory_device_bytes(dev) + superblock_page(1) * PAGE_BYTES, SECTOR_BYTES);
+	ck_assert_int_eq(store_read_geometry(dev, &geo, &err), -EINVAL);
+	ck_assert_msg(strstr(err.text, "format 1") && strstr(err.text, "knows 2") && strstr(err.text, "--reset") &&
+		      !strchr(err.text, '\n'), "%s", err.text);
+	ck_assert_int_eq(store_probe_metadata(dev, &kind), 0);
+	ck_assert_int_eq(kind, STORE_OURS);
+	device_close(dev);
 }
 END_TEST
 
@@ -329,6 +480,7 @@ static struct device *golden_image(void)
 	struct memory_options o = { .size_bytes = store_metadata_size(NR_CBLOCKS, ORIGIN_BYTES, BS) };
 	static const uint8_t clear[PAGE_BYTES - 64];
 	uint8_t page[PAGE_BYTES], *bytes;
+	struct identity identity;
 	struct superblock sb;
 	struct device *dev;
 	uint64_t at;
@@ -347,6 +499,11 @@ static struct device *golden_image(void)
 			  PAGE_MAPPING, at, 9, { 0xc0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 } });
 	memcpy(bytes + at * PAGE_BYTES, page, PAGE_BYTES);
 	sb.set_digest = page_checksum(page);
+	at = identity_slot_page(superblock_region(&sb, REGION_IDENTITY), 1);
+	sample_identity(&identity);
+	strcpy(identity.cache_path, "/ssd/tab\there, back\\slash, \303\244, \302\233");
+	identity_encode(&identity, uuid, at, 9, bytes + at * PAGE_BYTES);
+	sb.identity_digest = identity_digest_of(bytes + at * PAGE_BYTES);
 	at = superblock_region(&sb, REGION_REGION_MARKS)->offset_bytes;
 	region_marks_encode(uuid, at / PAGE_BYTES, 0, clear, bytes + at);
 	for (int i = 0; i < SUPERBLOCK_COPIES; i++)
@@ -367,7 +524,11 @@ START_TEST(the_text_form_has_not_changed)
 }
 END_TEST
 
-RUN("metadata-format", 60, a_superblock_reads_back_every_field, a_superblock_copy_in_the_place_of_the_other_is_refused,
+RUN("metadata-format", 60, a_superblock_reads_back_every_field, an_identity_page_reads_back_every_field,
+    an_identity_page_whose_values_cannot_be_says_nothing, a_lease_reads_back_and_every_flipped_bit_makes_it_unknown,
+    busy_marks_verify_as_they_were_set_and_with_no_flipped_bit,
+    a_metadata_of_version_1_is_refused_with_both_versions_and_a_remedy,
+    a_superblock_copy_in_the_place_of_the_other_is_refused,
     every_flipped_bit_of_a_superblock_is_seen, a_mapping_page_reads_back_and_free_entries_are_zeros,
     a_page_of_another_kind_or_place_is_refused, a_label_and_a_runtime_page_read_back,
     a_region_mark_page_of_another_metadata_does_not_verify,

@@ -29,12 +29,12 @@ static uint64_t from_env(const char *name, uint64_t otherwise)
 /* Where something is: superblocks, mapping pages, marks, and sometimes anywhere. */
 static uint64_t interesting_offset(struct random *random, uint64_t size)
 {
-	static const uint64_t bases[] = { 0, 65536, 131072, 262144, 327680 };
+	static const uint64_t bases[] = { 0, 65536, 131072, 196608, 262144, 327680, 393216 };
 	uint64_t base = bases[random_below(random, ARRAY_SIZE(bases))];
 
 	if (!random_below(random, 8))
 		return random_below(random, size);
-	return (base + random_below(random, base == 327680 ? 6 * PAGE_BYTES : SECTOR_BYTES)) % size;
+	return (base + random_below(random, base == 393216 ? 6 * PAGE_BYTES : base == 196608 ? 2 * PAGE_BYTES : SECTOR_BYTES)) % size;
 }
 
 static void damage(struct random *random, uint8_t *bytes, uint64_t size)

@@ -46,10 +46,10 @@ static void run_and_kill(void)
 	back_to_a();
 	s = start(&t, &how);
 	ck_assert_int_eq(commit_model(s, &b, ALL_PAGES, 0), 0);
-	memset(busy, 0, sizeof(busy));
+	busy_clear(busy, store_marks_key(s), 0, BUSY_UNITS_PER_PAGE);
 	kept = b;
 	for (uint32_t c = 0; c < 500; c += 5) {
-		bitmap_set(busy, c);
+		busy_flip(busy, store_marks_key(s), c);
 		kept.entry[c].oblock = OBLOCK(BLOCK_NONE);
 	}
 	ck_assert_int_eq(store_write_marks(s, 0, busy), 0);
@@ -249,7 +249,7 @@ START_TEST(a_page_of_region_marks_that_does_not_verify_counts_as_all_marked)
 
 	setup(true);
 	run_with_region_marks(0);
-	bytes_of(t.dev.metadata)[262144 + 3000] ^= 1;
+	bytes_of(t.dev.metadata)[327680 + 3000] ^= 1;
 	keep_regions(&b, 3);
 	ck_assert_msg(!try_start(&t, &power, &s, &how, &err), "%s", err.text);
 	ck_assert_int_eq(how, START_WARM_POWER);
@@ -317,7 +317,7 @@ static void *write_marks_in_a_loop(void *store)
 	for (int i = 0; i < 2000; i++) {
 		bits[0] = (uint8_t)i;
 		if (store_write_marks(store, 0, bits) || store_write_region_marks(store, 0, bits) ||
-		    store_write_time(store, i) || !store_generation(store) || store_commit_outcome_unknown(store))
+		    store_write_lease(store, &(struct lease){ .until_ns = i }) || !store_generation(store) || store_commit_outcome_unknown(store))
 			return store;
 	}
 	return NULL;
