@@ -65,11 +65,11 @@ out:
 	return ret;
 }
 
-int stats_read(const char *mount, struct stats *stats, struct cwt_error *err)
+int stats_read(const char *mount, double timeout_s, struct stats *stats, struct cwt_error *err)
 {
 	char *json;
 	struct cwt_error why;
-	int ret = control_read(mount, "stats.json", &json, err);
+	int ret = control_read(mount, "stats.json", timeout_s, &json, err);
 
 	if (ret)
 		return ret;

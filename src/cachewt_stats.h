@@ -22,7 +22,7 @@ struct stats { uint64_t value[STATS_NR]; };
 
 /* -EINVAL: not JSON, or a number is missing or not one. */
 int stats_parse(const char *json, struct stats *stats, struct cwt_error *err);
-int stats_read(const char *mount, struct stats *stats, struct cwt_error *err);
+int stats_read(const char *mount, double timeout_s, struct stats *stats, struct cwt_error *err);
 
 /*
  * The picture of now: totals, and the rate of each counter since before; before NULL: no rates yet.  A counter that went back (the

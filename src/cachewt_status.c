@@ -7,17 +7,22 @@
 #include "cachewt_control.h"
 #include "cachewt_stats.h"
 #include "cachewt_tool.h"
+#include "escape.h"
 
-static int show_file(const char *mount, const char *name)
+/* Escaped once more: the mount may be anybody's. */
+static int show_file(const char *mount, bool json)
 {
+	unsigned flags = json ? TEXT_KEEP_LINES | TEXT_JSON : TEXT_KEEP_LINES | TEXT_KEEP_BACKSLASHES;
 	struct cwt_error err;
-	char *text;
+	char *text, *escaped;
 
-	if (control_read(mount, name, &text, &err))
+	if (control_read(mount, json ? "stats.json" : "status", CONTROL_ANSWER_S, &text, &err))
 		return tool_fail("%s", err.text);
-	fputs(text, stdout);
-	if (*text && text[strlen(text) - 1] != '\n')
+	escaped = text_escaped(text, flags);
+	fputs(escaped, stdout);
+	if (*escaped && escaped[strlen(escaped) - 1] != '\n')
 		putchar('\n');
+	g_free(escaped);
 	g_free(text);
 	return TOOL_OK;
 }
@@ -43,7 +48,7 @@ static int watch(const char *mount)
 	char *picture;
 
 	for (;;) {
-		if (stats_read(mount, &now, &err))
+		if (stats_read(mount, CONTROL_ANSWER_S, &now, &err))
 			return tool_fail("%s", err.text);
 		now_us = g_get_monotonic_time();
 		picture = stats_picture(&now, first ? NULL : &before, (double)(now_us - last_us) / G_USEC_PER_SEC);
@@ -76,7 +81,7 @@ static int status_run(const struct subcommand *sub, int argc, char **argv)
 	else if (watching)
 		status = watch(args[0]);
 	else
-		status = show_file(args[0], json ? "stats.json" : "status");
+		status = show_file(args[0], json);
 	g_strfreev(args);
 	return status;
 }

@@ -8,6 +8,7 @@
 #include "cachewt_tool.h"
 
 #define POLL_INTERVAL_US (50 * 1000)
+#define LOOK_MIN_S 1.0		/* that a look may take, however short the timeout */
 
 /* Errors that a mount which is only coming, or coming back, gives: others will not go away by waiting. */
 static bool may_come(int error)
@@ -16,38 +17,44 @@ static bool may_come(int error)
 }
 
 /* 1: it holds; 0: not yet; < 0: it never will, see err. */
-static int ready_now(const char *mount, struct cwt_error *err)
+static int ready_now(const char *mount, double look_s, struct cwt_error *err)
 {
 	char *text;
-	int error = control_read(mount, "status", &text, err);
+	int error = control_read(mount, "status", look_s, &text, err);
 
 	if (error)
-		return may_come(error) ? 0 : error;
+		return may_come(error) || error == -ETIMEDOUT ? 0 : error;
 	g_free(text);
 	return 1;
 }
 
-static int idle_now(const char *mount, struct cwt_error *err)
+static int idle_now(const char *mount, double look_s, struct cwt_error *err)
 {
 	struct stats stats;
-	int error = stats_read(mount, &stats, err);
+	int error = stats_read(mount, look_s, &stats, err);
 
+	if (error == -ETIMEDOUT)
+		return 0;
 	return error ? error : stats.value[STATS_IN_FLIGHT] == 0;
 }
 
 static int wait_for(const char *mount, bool ready, double timeout_s)
 {
 	gint64 start_us = g_get_monotonic_time();
+	double left_s = timeout_s;
 	struct cwt_error err;
 	int state;
 
 	for (;;) {
-		state = ready ? ready_now(mount, &err) : idle_now(mount, &err);
+		double look_s = CLAMP(left_s, LOOK_MIN_S, CONTROL_ANSWER_S);
+
+		state = ready ? ready_now(mount, look_s, &err) : idle_now(mount, look_s, &err);
 		if (state > 0)
 			return TOOL_OK;
 		if (state < 0)
 			return tool_fail("%s", err.text);
-		if ((double)(g_get_monotonic_time() - start_us) >= timeout_s * G_USEC_PER_SEC)
+		left_s = timeout_s - (double)(g_get_monotonic_time() - start_us) / G_USEC_PER_SEC;
+		if (left_s <= 0)
 			return tool_fail("%s: not %s after %g s (cachewt status %s says more)", mount, ready ? "ready" : "idle",
 					 timeout_s, mount);
 		g_usleep(POLL_INTERVAL_US);

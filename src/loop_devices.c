@@ -110,7 +110,7 @@ static bool walk_file(struct walk *walk, const char *path)
 		return false;
 	if (!strcmp(mount->device, walk->view->image_device))
 		return true;
-	if (strcmp(mount->type, "fuse.cachewtfs") != 0) {
+	if (strcmp(mount->type, MOUNT_TYPE) != 0) {
 		place = place_of(walk->view, path);
 		return walk_place(walk, &place);
 	}

@@ -29,7 +29,9 @@ bool mount_entry_parse(char *line, struct mount_entry *entry)
 
 	for (unsigned n = 0; n < 5; n++) {
 		word = strsep(&rest, " ");
-		if (n == 2)
+		if (n == 0)
+			entry->id = word;
+		else if (n == 2)
 			entry->device = word;
 	}
 	if (!rest || !word)
@@ -86,6 +88,39 @@ char *mount_type_at(const char *path)
 	return at.type;
 }
 
+int mount_id_of(int fd)
+{
+	char *path = g_strdup_printf("/proc/self/fdinfo/%d", fd), *text = NULL, *line;
+	int id = -1;
+
+	if (g_file_get_contents(path, &text, NULL, NULL)) {
+		line = strstr(text, "mnt_id:");
+		id = line ? atoi(line + strlen("mnt_id:")) : -1;
+	}
+	g_free(text);
+	g_free(path);
+	return id;
+}
+
+struct type_of { int id; char *type; };
+
+static bool see_type_of(void *ctx, const struct mount_entry *entry)
+{
+	struct type_of *of = ctx;
+
+	if (atoi(entry->id) == of->id)
+		of->type = g_strdup(entry->type);
+	return of->type != NULL;
+}
+
+char *mount_type_of(int id)
+{
+	struct type_of of = { id, NULL };
+
+	each_mount(MOUNT_TABLE, see_type_of, &of);
+	return of.type;
+}
+
 struct visible { const char *type, *source; bool found; };
 
 static bool see_visible(void *ctx, const struct mount_entry *entry)
@@ -108,6 +143,7 @@ static void free_entry(gpointer data)
 {
 	struct mount_entry *entry = data;
 
+	g_free(entry->id);
 	g_free(entry->device);
 	g_free(entry->mountpoint);
 	g_free(entry->type);
@@ -119,8 +155,8 @@ static bool see_all(void *ctx, const struct mount_entry *entry)
 {
 	struct mount_entry *copy = g_new(struct mount_entry, 1);
 
-	*copy = (struct mount_entry){ g_strdup(entry->device), g_strdup(entry->mountpoint), g_strdup(entry->type),
-				      g_strdup(entry->source) };
+	*copy = (struct mount_entry){ g_strdup(entry->id), g_strdup(entry->device), g_strdup(entry->mountpoint),
+				      g_strdup(entry->type), g_strdup(entry->source) };
 	g_ptr_array_add(ctx, copy);
 	return false;
 }

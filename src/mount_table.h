@@ -7,8 +7,10 @@
 #include <stdbool.h>
 
 #define MOUNT_TABLE "/proc/self/mountinfo"
+#define MOUNT_TYPE "fuse.cachewtfs"		/* of our own mounts */
 
 struct mount_entry {
+	char *id;		/* a number */
 	char *device;		/* "MAJOR:MINOR", the st_dev of its files (but on btrfs, which has one for each subvolume) */
 	char *mountpoint, *type, *source;
 };
@@ -21,6 +23,12 @@ char *mount_type_at(const char *path);
 
 /* Is there a mount of this type and source anywhere that this process can see? */
 bool mount_is_visible(const char *type, const char *source);
+
+/* The id of the mount that fd, also one with O_PATH, was opened in; -1: /proc does not tell. */
+int mount_id_of(int fd);
+
+/* The type of the mount with this id; NULL: this process does not see it.  Free with g_free(). */
+char *mount_type_of(int id);
 
 /* A copy of the table in this file; empty if it cannot be read.  Free with g_ptr_array_unref(). */
 GPtrArray *mounts_read(const char *file);

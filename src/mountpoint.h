@@ -10,8 +10,6 @@
 
 #include "base/error.h"
 
-#define MOUNT_TYPE "fuse.cachewtfs"
-
 /*
  * May we mount there?  *dead: it is the mount of a cachewtfs that has ended, to be detached first.  -EBUSY: a living
  * cachewtfs is mounted there; -ENOTCONN: a dead mount of something else; others as the system says; all with a line.

@@ -6,6 +6,7 @@ AM_TESTS_ENVIRONMENT = \
 	IO_HELPER='$(abs_top_builddir)/tests/mount/io-helper$(EXEEXT)'; export IO_HELPER; \
 	PAGE_HELPER='$(abs_top_builddir)/tests/mount/page-helper$(EXEEXT)'; export PAGE_HELPER; \
 	KILL9_WRITER='$(abs_top_builddir)/tests/mount/kill9-writer$(EXEEXT)'; export KILL9_WRITER; \
+	HOSTILE_MOUNT='$(abs_top_builddir)/tests/mount/hostile-mount$(EXEEXT)'; export HOSTILE_MOUNT; \
 	CONTAINER_ROOTFS='$(abs_top_builddir)/tests/mount/container-rootfs'; export CONTAINER_ROOTFS; \
 	FSYNC_WRITER='$(abs_top_builddir)/tests/mount/fsync-writer$(EXEEXT)'; export FSYNC_WRITER;
 
@@ -49,6 +50,7 @@ MOUNT_TESTS = \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
 	tests/mount/test-threads-on-one-page.sh \
+	tests/mount/test-tool-on-a-mount.sh \
 	tests/mount/test-unprivileged.sh \
 	tests/mount/test-warm-after-power.sh \
 	tests/mount/test-warm-restart.sh \
@@ -62,8 +64,12 @@ dist_check_SCRIPTS += $(MOUNT_TESTS)
 EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/container.sh tests/mount/memory-group.sh \
 	tests/mount/private-mounts.sh
 
-check_PROGRAMS += tests/mount/fsync-writer tests/mount/io-helper tests/mount/kill9-writer tests/mount/page-helper
+check_PROGRAMS += tests/mount/fsync-writer tests/mount/hostile-mount tests/mount/io-helper tests/mount/kill9-writer \
+	tests/mount/page-helper
 tests_mount_fsync_writer_SOURCES = tests/mount/fsync-writer.c
+tests_mount_hostile_mount_SOURCES = tests/mount/hostile-mount.c
+tests_mount_hostile_mount_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
+tests_mount_hostile_mount_LDADD = $(FUSE_LIBS)
 tests_mount_io_helper_SOURCES = tests/mount/io-helper.c
 tests_mount_kill9_writer_SOURCES = tests/mount/kill9-writer.c
 tests_mount_kill9_writer_LDADD = $(AIO_LIBS)
