@@ -38,29 +38,51 @@ is_complete() {
 	echo '#include <libaio.h>' | gcc -E - >/dev/null 2>&1
 }
 
-install_packages() {
-	local group name missing=() all=() as_root=()
+missing_packages() {
+	local group name
 	for group; do
 		local -n list=packages_$group
-		all+=("${list[@]}")
+		for name in "${list[@]}"; do
+			is_installed "$name" || echo "$name"
+		done
 	done
+}
+
+# Hundreds of lines, which only a failure makes worth reading.
+apt_get() {
+	local log=$1
+	shift
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" >>"$log" 2>&1 </dev/null
+}
+
+install_packages() {
+	local group missing all=() as_root=() log before=$SECONDS
 	if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 		is_complete "$@" && return
+		for group; do
+			local -n list=packages_$group
+			all+=("${list[@]}")
+		done
 		echo "Packages are installed on Debian and Ubuntu only. Please install what brings: ${all[*]}" >&2
 		return 1
 	fi
-	for name in "${all[@]}"; do
-		is_installed "$name" || missing+=("$name")
-	done
+	mapfile -t missing < <(missing_packages "$@")
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if [ "$(id -u)" -ne 0 ]; then
 		if ! command -v sudo >/dev/null; then
-			echo "Please install, as root: apt-get install ${missing[*]}" >&2
+			echo "Please install, as root: apt-get update && apt-get install ${missing[*]}" >&2
 			return 1
 		fi
 		as_root=(sudo)
 	fi
-	echo "Installing ${missing[*]}"
-	"${as_root[@]}" apt-get -q update || return 1
-	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${missing[@]}"
+	log=$(mktemp "${TMPDIR:-/tmp}/cachewtfs-packages.XXXXXX") || return 1
+	printf 'Installing %s (log: %s) ... ' "${missing[*]}" "$log"
+	if ! apt_get "$log" update || ! apt_get "$log" -y install --no-install-recommends "${missing[@]}"; then
+		echo "failed after $((SECONDS - before)) s"
+		tail -n 20 "$log" >&2
+		echo "Please install, as root: apt-get update && apt-get install ${missing[*]}" >&2
+		return 1
+	fi
+	echo "$((SECONDS - before)) s"
+	rm -f "$log"
 }
