@@ -246,6 +246,12 @@ static int mount_and_serve(struct program *p, struct cwt_error *err)
 	}
 	if (p->options.io_uring)
 		report_transport(p);
+	log_info("%s is mounted on %s: %s", p->paths.origin, p->paths.mountpoint, cwt_start_reason(p->server.cwt));
+	/*
+	 * Ready is when all is: who waits for us waits for the pidfile, or for our parent, and may then count on locked
+	 * memory.  Nothing may come after the lock but these two, for what comes later is not locked.
+	 */
+	atomic_store(&p->server.locked, memory_lock());
 	return write_pidfile(p->paths.pidfile, err);
 }
 
@@ -393,8 +399,6 @@ static int serve(struct program *p)
 		daemon_failed(p->report, err.text);
 		return EXIT_FAILURE;
 	}
-	log_info("%s is mounted on %s: %s", p->paths.origin, p->paths.mountpoint, cwt_start_reason(p->server.cwt));
-	atomic_store(&p->server.locked, memory_lock());
 	daemon_ready(p->report);
 
 	event = wait_for_event(p, false);

@@ -4,7 +4,7 @@
 # one line and no failure.  The status says what became of it, and whether the threads are IO_FLUSHERs.
 # shellcheck source=functions.sh
 . "${srcdir:-.}/tests/mount/functions.sh"
-require fuse root setpriv prlimit jq
+require fuse root setpriv prlimit jq strace
 
 locked_kib() { sed -n 's/^VmLck:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$daemon/status"; }
 json() { jq -r ".$1" "$mnt/.cachewtfs/stats.json"; }
@@ -53,6 +53,15 @@ start_cachewtfs --cache-size 4M
 [ "$(lines_of_memory)" -eq 0 ]
 io_flusher_is_as_allowed
 stop_cachewtfs
+
+# Who waits for the pidfile finds the memory locked: it comes last.
+printf '#!/bin/sh\nexec strace -f -qq -o "%s" -e trace=mlockall,/rename "%s" "$@"\n' "$tmp/trace" "$CACHEWTFS" \
+	>"$tmp/traced"
+chmod +x "$tmp/traced"
+CACHEWTFS=$tmp/traced start_cachewtfs
+stop_cachewtfs
+calls=$(sed -nE 's/^[0-9]+ +(mlockall|rename[a-z0-9]*)\(.*/\1/p' "$tmp/trace" | sed 's/^rename.*/pidfile/' | tr '\n' ' ')
+[ "$calls" = "mlockall pidfile " ] || fail "not locked, then the pidfile, but: $calls"
 
 # Enough for the buffers, not for the whole address space (tests/unit/test-memory has this too, where the limit cannot
 # be raised); the soft limit is not the one that counts.
