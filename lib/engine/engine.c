@@ -189,6 +189,7 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 	if (!ret)
 		ret = store_open(devices, &so, &e->store, &start, err);
 	if (!ret) {
+		e->stats.last_commit_ms = engine_now_ms(e);	/* before there are threads */
 		snprintf(e->start_reason, sizeof(e->start_reason), "%s", store_start_reason(e->store));
 		ret = engine_build(e, err);
 	}
@@ -197,7 +198,6 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 		engine_free(e);
 		return ret;
 	}
-	e->stats.last_commit_ms = engine_now_ms(e);
 	e->options.policy = NULL;	/* the caller's memory */
 	*out = e;
 	return 0;
