@@ -62,7 +62,7 @@ static void borrowed_close(struct device *dev) { free(dev); }
 static const struct device_ops borrowed_ops = { "borrowed", borrowed_attach, borrowed_submit, borrowed_rw, borrowed_flush,
 	borrowed_zero, borrowed_identity, borrowed_tag, borrowed_close, borrowed_write_back };
 
-static struct device *rig_wrap(struct device *inner, bool stepped, bool read_only)
+struct device *rig_wrap(struct device *inner, bool stepped, bool read_only)
 {
 	struct faulty_options o = { .stepped = stepped, .seed = 1 };
 	struct borrowed *b = calloc(1, sizeof(*b));

@@ -71,6 +71,8 @@ bool rig_mapped(struct rig *rig, uint32_t oblock);
 void rig_warm(struct rig *rig, uint32_t first, uint32_t nr);
 
 struct cwt_status rig_status(struct rig *rig);
+/* A faulty device around inner, which is left open when it is closed. */
+struct device *rig_wrap(struct device *inner, bool stepped, bool read_only);
 /* The n-th matching operation from now on fails; kinds of faulty.h. */
 void rig_fail(struct device *dev, unsigned kinds, uint64_t skip, uint64_t times, int error);
 
