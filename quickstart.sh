@@ -10,40 +10,67 @@ set -euo pipefail
 export PATH=$PATH:/usr/sbin:/sbin
 
 here=$(cd "$(dirname "$0")" && pwd)
-build=$here/build
-demo=$build/demo
-cachewtfs=$build/src/cachewtfs
 loop=
 
 # shellcheck source=scripts/packages.sh
 . "$here/scripts/packages.sh"
+# shellcheck source=scripts/places.sh
+. "$here/scripts/places.sh"
 
 die() {
 	echo "quickstart.sh: $*" >&2
 	exit 1
 }
 
+# step WHAT COMMAND...: one line with the time it took; what the command says goes to the log.  The command is one that
+# fails as a whole: errexit does not work in a function that is asked for its status.
+step() {
+	local what=$1 before=$SECONDS
+	shift
+	printf '%s ... ' "$what"
+	if ! "$@" >>"$log" 2>&1; then
+		echo "failed after $((SECONDS - before)) s"
+		tail -n 20 "$log" >&2
+		die "the build failed (log: $log)"
+	fi
+	echo "$((SECONDS - before)) s"
+}
+
+# The caller's folder stays the current one: the paths he gave may be relative to it.
 build() {
 	install_packages build || exit 1
-	echo "Building in $build (log: $build/quickstart.log)"
+	find_places || exit 1
+	demo=$build/demo log=$build/quickstart.log cachewtfs=$build/src/cachewtfs cachewt=$build/src/cachewt
 	mkdir -p "$build"
-	{
-		[ -x "$here/configure" ] || (cd "$here" && autoreconf -i)
-		cd "$build"
-		[ -f Makefile ] || "$here/configure"
-		make -j"$(nproc)"
-		cd "$here"
-	} >"$build/quickstart.log" 2>&1 || { tail -n 20 "$build/quickstart.log" >&2; die "the build failed"; }
+	: >"$log"
+	echo "Building in $build (log: $log)"
+	[ -x "$source/configure" ] || step "  autoreconf" env -C "$source" autoreconf -i
+	[ -f "$build/Makefile" ] || step "  configure" env -C "$build" "$source/configure"
+	step "  make" make -C "$build" -j"$(nproc)"
 }
 
 # ------------------------------------------------------------------ the user's own image
 
+check_arguments() {
+	[ -e "$1" ] || die "$1: there is no such image (ORIGIN is a file or block device)"
+	[ -d "$2" ] || die "$2: there is no such folder (MOUNTPOINT is an empty one: mkdir it)"
+}
+
 mount_image() {
-	"$cachewtfs" "$1" "$2"
-	echo "$1 is mounted: $2/$(basename "$1")"
-	echo "  look at it:    $build/src/cachewt status $2"
-	echo "  as a disk:     losetup -f --show --direct-io=on '$2/$(basename "$1")' (as root)"
-	echo "  take it away:  fusermount3 -u $2"
+	local file status umount
+	"$cachewtfs" -- "$1" "$2"
+	printf -v file %q "$(cd "$2" && pwd)/$(basename -- "$1")"
+	printf -v status '%q status %q' "$cachewt" "$(cd "$2" && pwd)"
+	printf -v umount 'fusermount3 -u %q' "$(cd "$2" && pwd)"
+	echo "$1 is mounted: $file"
+	echo "  look at it:    $status"
+	if [ "$(id -u)" -eq 0 ]; then
+		echo "  as a disk:     losetup -f --show --direct-io=on $file"
+	else
+		echo "  as a disk:     root's losetup sees it only if it was mounted with -o allow_other, which needs the line"
+		echo "                 user_allow_other in /etc/fuse.conf; without root: fuse2fs or guestmount"
+	fi
+	echo "  take it away:  $umount"
 }
 
 # ------------------------------------------------------------------ the demo
@@ -53,8 +80,7 @@ demo_make_image() {
 	local files=$demo/files name
 	rm -rf "$files" "$demo"/disk.*
 	mkdir -p "$files"
-	for name in lib src tests man examples README.md COPYING /usr/include/linux /usr/share/perl; do
-		cd "$here"
+	for name in "$here"/{lib,src,man,README.md,COPYING} /usr/include/linux /usr/share/perl; do
 		[ ! -e "$name" ] || cp -rL "$name" "$files/" 2>/dev/null || true	# as far as we may read
 	done
 	truncate -s 256M "$demo/disk.img.new"
@@ -86,10 +112,11 @@ demo_cleanup() {
 	exit $status
 }
 
-# Read every file of the image (without root: all of the image), and print one checksum of it all.
+# Read every file of the image, and print one checksum of it all.  Without root: the first 32 MiB of the image.  All of
+# it, one pass after the other, would be more than the cache can hold.
 demo_read() {
 	if [ "$(id -u)" -ne 0 ]; then
-		sha256sum <"$demo/mnt/disk.img" | cut -d' ' -f1
+		dd if="$demo/mnt/disk.img" bs=1M count=32 status=none | sha256sum | cut -d' ' -f1
 		return
 	fi
 	demo_attach
@@ -131,7 +158,7 @@ run_demo() {
 		--pidfile "$demo/pid" "$demo/disk.img" "$demo/mnt"
 	daemon=$(cat "$demo/pid")
 	echo "  start: $(number start)"
-	[ "$(id -u)" -eq 0 ] || echo "  (a loop device needs root: the image is read and written directly)"
+	[ "$(id -u)" -eq 0 ] || echo "  (a loop device needs root: the first 32 MiB of the image are read, and it is written, directly)"
 
 	first=$(demo_read)
 	demo_numbers 'all files read'
@@ -147,7 +174,7 @@ run_demo() {
 	while [ -e "/proc/$daemon" ] && ! grep -q '^State:[[:space:]]*Z' "/proc/$daemon/status" 2>/dev/null; do
 		sleep 0.1
 	done
-	"$build/src/cachewt" verify --origin "$demo/disk.img" --cache "$demo/disk.cache" --metadata "$demo/disk.meta" |
+	"$cachewt" verify --origin "$demo/disk.img" --cache "$demo/disk.cache" --metadata "$demo/disk.meta" |
 		sed 's/^/  verify: /'
 	echo "Unmounted. Run it again: the cache is kept in $demo, and the next start is warm."
 }
@@ -158,7 +185,7 @@ case $# in
 	run_demo
 	;;
 2)
-	[ -e "$1" ] || die "$1: there is no such image (ORIGIN is a file or block device)"
+	check_arguments "$1" "$2"
 	build
 	mount_image "$1" "$2"
 	;;
