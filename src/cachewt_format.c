@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cachewt_tool.h"
 #include "device/aio.h"
@@ -78,7 +77,7 @@ static int check_existing(struct device *metadata, uint64_t needed_bytes, struct
 static int format(const char *path, struct store_geometry *geo)
 {
 	struct aio_options options = { .create = true, .buffered = true };
-	bool existed = !access(path, F_OK), made = false;
+	bool made = false;
 	struct device *metadata;
 	struct cwt_error err;
 	int ret;
@@ -91,8 +90,8 @@ static int format(const char *path, struct store_geometry *geo)
 		ret = check_existing(metadata, options.size_bytes, &err);
 	if (!ret)
 		ret = store_format(metadata, geo, &err);
-	if (ret && !existed)
-		unlink(path);		/* still locked: nobody else has begun to use it */
+	if (!ret)
+		aio_device_keep(metadata);
 	device_close(metadata);
 	if (ret)
 		return tool_fail("%s", err.text);

@@ -40,19 +40,24 @@ const char *aio_device_path_name(const struct device *dev)
 	return a ? names[a->path] : dev->ops->name;
 }
 
+/*
+ * On the direct path a loop asks, and must not wait for a server or for another FUSE file system's program: the kernel
+ * says what it knows by itself, which device_identity() renews.
+ */
 int aio_check_size(struct aio_device *a)
 {
+	int sync = a->path == AIO_PATH_DIRECT && a->dev.info.network ? AT_STATX_DONT_SYNC : 0;
 	static struct log_limit limit;
-	struct stat st;
+	struct statx sx;
 
 	if (a->dev.info.is_block)
 		return 0;
-	if (fstat(a->fd, &st))
+	if (statx(a->fd, "", AT_EMPTY_PATH | sync, STATX_SIZE, &sx))
 		return -errno;
-	if ((uint64_t)st.st_size >= a->dev.info.size_bytes)
+	if (sx.stx_size >= a->dev.info.size_bytes)
 		return 0;
-	log_limited(&limit, LOG_LEVEL_ERROR, "%s: has shrunk to %lld bytes while in use, expected %llu", a->dev.name,
-		    (long long)st.st_size, (unsigned long long)a->dev.info.size_bytes);
+	log_limited(&limit, LOG_LEVEL_ERROR, "%s: has shrunk to %llu bytes while in use, expected %llu", a->dev.name,
+		    (unsigned long long)sx.stx_size, (unsigned long long)a->dev.info.size_bytes);
 	return -EIO;
 }
 
@@ -81,6 +86,28 @@ static int aio_flush(struct device *dev)
 		ret = fdatasync(a->fd);
 	} while (ret && errno == EINTR);
 	return ret ? -errno : 0;
+}
+
+/* A file system that cannot say calls all of it data, or refuses: then it is. */
+static int aio_next_data(struct device *dev, uint64_t from, uint64_t *begin, uint64_t *end)
+{
+	struct aio_device *a = aio_device_of(dev);
+	uint64_t size = dev->info.size_bytes;
+	off_t data, hole;
+
+	if (dev->info.is_block || from == size)
+		return 0;
+	data = lseek(a->fd, (off_t)from, SEEK_DATA);
+	if (data < 0 && errno == ENXIO) {
+		*begin = *end = size;
+		return 0;
+	}
+	hole = data < 0 ? -1 : lseek(a->fd, data, SEEK_HOLE);
+	if (hole < 0)
+		return 0;
+	*begin = MIN((uint64_t)data, size);
+	*end = MIN((uint64_t)hole, size);
+	return 0;
 }
 
 /*
@@ -250,10 +277,33 @@ static int aio_tag(struct device *dev, const void *set, void *get)
 	return 0;
 }
 
+void aio_device_keep(struct device *dev)
+{
+	struct aio_device *a = aio_device_of(dev);
+
+	free(a->path_made);
+	a->path_made = NULL;
+	a->allocated = false;
+}
+
+/* Another file may have come to that name, or a link to ours. */
+void aio_undo(struct aio_device *a)
+{
+	struct stat ours, now;
+
+	if (a->path_made && !fstat(a->fd, &ours) && !lstat(a->path_made, &now) && now.st_dev == ours.st_dev &&
+	    now.st_ino == ours.st_ino)
+		unlink(a->path_made);
+	else if (a->allocated && ftruncate(a->fd, 0))
+		(void)0;		/* it stays allocated; the error being reported is the first one */
+	free(a->path_made);
+}
+
 static void aio_close(struct device *dev)
 {
 	struct aio_device *a = aio_device_of(dev);
 
+	aio_undo(a);
 	aio_pool_close(a->pool);
 	pthread_mutex_destroy(&a->pool_lock);
 	if (a->tail_fd >= 0)
@@ -273,4 +323,5 @@ const struct device_ops aio_device_ops = {
 	.tag = aio_tag,
 	.close = aio_close,
 	.write_back = aio_write_back,
+	.next_data = aio_next_data,
 };

@@ -34,14 +34,22 @@ struct aio_options {
 
 /*
  * Open path and lock it: OFD locks on the very descriptors that do the I/O (R0) - a write lock, with read_only a read
- * lock - and O_EXCL, for readers and writers alike, on block devices. A file made here is removed again when the open
- * fails after that, and one that was empty is made empty again. Errors, each with a line in err: -ENOENT, -EACCES,
+ * lock - and O_EXCL, for readers and writers alike, on block devices. No file is ever made in /dev: a name there that does
+ * not exist is a mistyped device. A file made here is removed again when the open fails after that, and one that was
+ * empty is made empty again; so too when the device is closed before aio_device_keep(). Errors, each with a line in err: -ENOENT, -EACCES,
  * -EISDIR, -EINVAL (not a file or block device: FIFO, character device ...), -EBUSY (locked; the line names the owner's
  * pid where the system knows it), -ENOSPC, -EDQUOT, -EFBIG (could not be allocated), others as the system says. created
  * (may be NULL) says whether the file was made or was empty and was allocated by this call.
  */
 int aio_device_open(const char *path, const struct aio_options *options, struct device **out, bool *created,
 		    struct cwt_error *err);
+
+/*
+ * What open has made, or allocated, stays: call it when nothing can fail any more. Without it close undoes that, still
+ * locked, and only if the path still names what was made: a start that fails must leave a user's file, or link to one,
+ * as it was.
+ */
+void aio_device_keep(struct device *dev);
 
 /* The descriptor that I/O uses, for fstat and lseek(SEEK_DATA); owned by dev.  -1 if dev is not of this kind. */
 int aio_device_fd(const struct device *dev);

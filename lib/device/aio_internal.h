@@ -39,6 +39,8 @@ struct aio_device {
 	uint64_t tail_begin;		/* bytes from here on go through tail_fd; size_bytes: none do */
 	uint32_t mem_align_bytes;	/* of buffers given to fd */
 	unsigned nr_pool_threads_max;
+	char *path_made;		/* open made this file; NULL: it did not, or it is kept */
+	bool allocated;			/* open allocated a file that was empty, and it is not kept */
 
 	pthread_mutex_t pool_lock;	/* attach of several queues at once */
 	struct aio_pool *pool;		/* from the first attach that needs it until close */
@@ -47,6 +49,9 @@ struct aio_device {
 /* NULL if dev is of another kind. */
 struct aio_device *aio_device_of(const struct device *dev);
 extern const struct device_ops aio_device_ops;
+
+/* Undo what open did to the file; before the descriptors, and so the locks, go. */
+void aio_undo(struct aio_device *a);
 
 /* -EIO with a line in the log if the file is shorter than it was at open: a write would make it grow again. */
 int aio_check_size(struct aio_device *a);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ struct opening {
 	struct cwt_error *err;
 	struct aio_device *a;
 	struct stat st;
-	bool made, locked, allocated;
+	bool locked;
 };
 
 /*
@@ -104,15 +105,46 @@ static int open_existing(struct opening *o)
 	return refuse_type(o);
 }
 
+/*
+ * In /dev a name that does not exist is that of a device, mistyped or not there yet.  What is mounted in it, as
+ * /dev/shm is, is another matter; and so is /dev/shm where it is a plain folder.
+ */
+static bool is_in_dev(const char *path)
+{
+	char *copy = strdup(path), *dir = copy ? realpath(dirname(copy), NULL) : NULL;
+	struct stat there, dev, root;
+	bool is = dir && !stat(dir, &there) && !stat("/dev", &dev) && there.st_dev == dev.st_dev;
+
+	if (is && strncmp(dir, "/dev/", 5) && strcmp(dir, "/dev"))
+		is = !stat("/", &root) && root.st_dev != dev.st_dev;	/* the file system of /dev by another name */
+	else if (is)
+		is = strcmp(dir, "/dev/shm") && strncmp(dir, "/dev/shm/", 9);
+	free(dir);
+	free(copy);
+	return is;
+}
+
 static int open_new(struct opening *o)
 {
+	if (is_in_dev(o->path))
+		return error_set(o->err, -ENOENT, "%s: does not exist, and no file is made in /dev (check the device's name)",
+				 o->path);
+	o->a->path_made = strdup(o->path);
+	if (!o->a->path_made)
+		return open_error(o, ENOMEM);
 	o->a->fd = open(o->path, open_flags(o) | O_CREAT | O_EXCL, 0600);
+	if (o->a->fd < 0) {
+		int error = errno;
+
+		free(o->a->path_made);
+		o->a->path_made = NULL;
+		errno = error;
+	}
 	if (o->a->fd < 0 && errno == EEXIST)
 		return error_set(o->err, -EEXIST,
 				 "%s: is a symbolic link to nothing, or was made just now (check the path)", o->path);
 	if (o->a->fd < 0)
 		return open_error(o, errno);
-	o->made = true;
 	return fstat(o->a->fd, &o->st) ? open_error(o, errno) : 0;
 }
 
@@ -190,7 +222,7 @@ static int allocate(struct opening *o)
 
 	if (!S_ISREG(o->st.st_mode) || o->st.st_size || !size || o->options->read_only)
 		return 0;
-	o->allocated = true;
+	o->a->allocated = true;
 	do {
 		error = posix_fallocate(o->a->fd, 0, (off_t)size);
 	} while (error == EINTR);
@@ -370,15 +402,11 @@ static int open_tail(struct opening *o)
 static void undo(struct opening *o)
 {
 	struct aio_device *a = o->a;
-	struct stat now;
 
-	/*
-	 * Only what is ours: another may have opened and locked it first, or another file may have come to that name.
-	 */
-	if (o->made && o->locked && !stat(o->path, &now) && now.st_dev == o->st.st_dev && now.st_ino == o->st.st_ino)
-		unlink(o->path);
-	else if (o->allocated && ftruncate(a->fd, 0))
-		(void)0;		/* it stays allocated; the error being reported is the first one */
+	if (o->locked)			/* else another has locked it first, and it is his now */
+		aio_undo(a);
+	else
+		free(a->path_made);
 	if (a->tail_fd >= 0)
 		close(a->tail_fd);
 	if (a->fd >= 0)
@@ -420,8 +448,9 @@ int aio_device_open(const char *path, const struct aio_options *options, struct 
 		return ret;
 	}
 	o.a->dev.info.buffered = o.a->path == AIO_PATH_POOL || o.a->tail_fd >= 0;
+	o.a->dev.info.fresh = o.a->path_made || o.a->allocated;
 	if (created)
-		*created = o.made || o.allocated;
+		*created = o.a->path_made || o.a->allocated;
 	*out = &o.a->dev;
 	return 0;
 }

@@ -52,6 +52,14 @@ int device_identity(struct device *dev, struct device_identity *id)
 	return dev->ops->identity(dev, id);
 }
 
+int device_next_data(struct device *dev, uint64_t from, uint64_t *begin, uint64_t *end)
+{
+	cwt_assert(from <= dev->info.size_bytes);
+	*begin = from;
+	*end = dev->info.size_bytes;
+	return dev->ops->next_data ? dev->ops->next_data(dev, from, begin, end) : 0;
+}
+
 int device_write_back(struct device *dev, bool begin)
 {
 	cwt_assert(dev->ops);

@@ -64,6 +64,7 @@ struct device_info {
 	bool fast;			/* answers at memory speed: one loop is enough */
 	bool is_block;			/* a block device */
 	bool network;			/* a network file system: its clock is not ours */
+	bool fresh;			/* made, or allocated, by this open: all of it reads as zeros until it is written */
 	bool buffered;			/* writes are answered by a page cache, and may fail after that: device_write_back() */
 };
 
@@ -87,6 +88,7 @@ struct device_identity {
  * identity  blocking, any thread.
  * tag       see device_tag(); blocking, any thread; NULL: none.
  * close     after the last queue is closed; frees dev.
+ * next_data   see device_next_data(); any thread; NULL: all of it may be data.
  * write_back  see device_write_back(); any thread; NULL: nothing is ever lost.
  */
 struct device_ops {
@@ -100,6 +102,7 @@ struct device_ops {
 	int (*tag)(struct device *dev, const void *set, void *get);
 	void (*close)(struct device *dev);
 	int (*write_back)(struct device *dev, bool begin);
+	int (*next_data)(struct device *dev, uint64_t from, uint64_t *begin, uint64_t *end);
 };
 
 /* A device embeds this first. */
@@ -135,6 +138,11 @@ int device_identity(struct device *dev, struct device_identity *id);
  */
 #define DEVICE_TAG_BYTES 24
 int device_tag(struct device *dev, const void *set, void *get);
+/*
+ * The next stretch at or after from (at most the size) that may hold anything but zeros: the rest are holes, or extents
+ * that were allocated and never written.  begin == end == size: there is none.  Blocks.
+ */
+int device_next_data(struct device *dev, uint64_t from, uint64_t *begin, uint64_t *end);
 /*
  * What became of writes that a page cache has answered?  0, or the errno of one that has failed since this or
  * device_flush() was last called; each failure is told once, by one of the two.  Waits for nothing.  begin: also begin

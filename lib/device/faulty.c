@@ -212,6 +212,11 @@ static int faulty_identity(struct device *dev, struct device_identity *id)
 	return device_identity(faulty_of(dev)->inner, id);
 }
 
+static int faulty_next_data(struct device *dev, uint64_t from, uint64_t *begin, uint64_t *end)
+{
+	return device_next_data(faulty_of(dev)->inner, from, begin, end);
+}
+
 static int faulty_write_back(struct device *dev, bool begin)
 {
 	return device_write_back(faulty_of(dev)->inner, begin);
@@ -308,6 +313,7 @@ static const struct device_ops faulty_ops = {
 	.tag = faulty_tag,
 	.close = faulty_close,
 	.write_back = faulty_write_back,
+	.next_data = faulty_next_data,
 };
 
 int faulty_device_open(struct device *inner, const struct faulty_options *options, struct device **out)

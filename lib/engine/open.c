@@ -27,7 +27,7 @@ struct opening {
 	const struct cwt_config *config;
 	struct cwt_error *err;
 	struct store_devices dev;
-	bool cache_created, metadata_created;
+	bool cache_created;
 	bool metadata_blank, metadata_unreadable;	/* to be formatted; and given up by --reset */
 	uint32_t block_size, nr_cblocks;
 	uint64_t cache_size;
@@ -309,7 +309,7 @@ static int make_metadata(struct opening *o)
 			return ret;
 	}
 	if (!o->dev.metadata) {
-		ret = open_locked(o, path, &options, &o->dev.metadata, &o->metadata_created);
+		ret = open_locked(o, path, &options, &o->dev.metadata, NULL);
 		if (ret)
 			return ret;
 	}
@@ -418,18 +418,17 @@ static int open_engine(struct opening *o, struct cwt **out)
 	memset(&o->dev, 0, sizeof(o->dev));	/* the engine's, or closed */
 	if (ret)
 		return ret;
+	aio_device_keep(aio.cache);
+	aio_device_keep(aio.metadata);
 	(*out)->origin_fd = aio_device_fd(aio.origin);
 	(*out)->origin_io = aio_device_path_name(aio.origin);
 	(*out)->cache_io = aio_device_path_name(aio.cache);
 	return 0;
 }
 
+/* Closing undoes what was made here; the engine has done so already if it has had the devices. */
 static void open_failed(struct opening *o)
 {
-	if (o->cache_created)
-		unlink(o->config->cache_path);
-	if (o->metadata_created)
-		unlink(o->config->metadata_path);
 	device_close(o->dev.origin);
 	device_close(o->dev.cache);
 	device_close(o->dev.metadata);

@@ -78,17 +78,73 @@ int superblock_pair_choose(struct device *metadata, const struct superblock_pair
 			 name);
 }
 
-int reader_is_blank(struct device *dev, bool *blank)
+/*
+ * ------------------------------------------------------------------ blank
+ */
+#define BLANK_READ_BYTES (1u << 20)
+
+/* *blank goes to false at the first byte that is not zero. */
+static int range_is_blank(struct device *dev, uint8_t *buf, uint64_t begin, uint64_t end, bool *blank)
 {
-	uint64_t len = MIN(device_info(dev)->size_bytes, BLANK_PROBE_BYTES);
-	uint8_t *buf = malloc(len ? len : 1);
+	int ret = 0;
+
+	for (; begin < end && *blank && !ret; begin += BLANK_READ_BYTES) {
+		size_t len = MIN(end - begin, BLANK_READ_BYTES);
+
+		ret = device_read(dev, begin, buf, len);
+		*blank = !ret && bytes_are_zero(buf, len);
+	}
+	return ret;
+}
+
+static int file_is_blank(struct device *dev, uint8_t *buf, bool *blank)
+{
+	uint64_t begin = 0, end = 0, size = device_info(dev)->size_bytes, left = BLANK_FILE_BYTES;
+	int ret = 0;
+
+	while (end < size && *blank && !ret) {
+		ret = device_next_data(dev, end, &begin, &end);
+		if (!ret && end - begin > left)
+			*blank = false;
+		else if (!ret)
+			ret = range_is_blank(dev, buf, begin, end, blank);
+		left -= MIN(left, end - begin);
+	}
+	return ret;
+}
+
+static int disk_is_blank(struct device *dev, uint8_t *buf, bool *blank)
+{
+	uint64_t size = device_info(dev)->size_bytes;
 	int ret;
 
+	if (size <= BLANK_DISK_BYTES)
+		return range_is_blank(dev, buf, 0, size, blank);
+	ret = range_is_blank(dev, buf, 0, BLANK_END_BYTES, blank);
+	if (!ret)
+		ret = range_is_blank(dev, buf, size - BLANK_END_BYTES, size, blank);
+	for (uint64_t at = BLANK_END_BYTES; at < size - BLANK_END_BYTES && *blank && !ret; at *= 2)
+		ret = range_is_blank(dev, buf, at, at + BLANK_SAMPLE_BYTES, blank);
+	for (unsigned i = 1; i < BLANK_SAMPLES && *blank && !ret; i++) {
+		uint64_t at = round_down_to(size / BLANK_SAMPLES * i, BLANK_SAMPLE_BYTES);
+
+		ret = range_is_blank(dev, buf, at, at + BLANK_SAMPLE_BYTES, blank);
+	}
+	return ret;
+}
+
+int reader_is_blank(struct device *dev, bool *blank)
+{
+	uint8_t *buf;
+	int ret;
+
+	*blank = true;
+	if (device_info(dev)->fresh)
+		return 0;
+	buf = aligned_alloc(PAGE_BYTES, BLANK_READ_BYTES);
 	if (!buf)
 		return -ENOMEM;
-	ret = device_read(dev, 0, buf, len);
-	if (!ret)
-		*blank = bytes_are_zero(buf, len);
+	ret = device_info(dev)->is_block ? disk_is_blank(dev, buf, blank) : file_is_blank(dev, buf, blank);
 	free(buf);
 	return ret;
 }

@@ -11,8 +11,17 @@
 #include "device/device.h"
 #include "metadata/format.h"
 
-/* So much of a store reads as zeros if it is blank: every common file system and partition table begins there. */
-#define BLANK_PROBE_BYTES (1u << 20)
+/*
+ * What is looked at to call a store blank.  Of a file: all that is data; if that is more than BLANK_FILE_BYTES, it is not
+ * looked through, and counts as not blank.  Of a block device up to BLANK_DISK_BYTES: all.  Of a larger one:
+ * BLANK_END_BYTES at both ends, and BLANK_SAMPLE_BYTES at each power of two, where file systems keep copies of what is
+ * at their beginning, and at BLANK_SAMPLES places in between.
+ */
+#define BLANK_FILE_BYTES (UINT64_C(4) << 30)
+#define BLANK_DISK_BYTES (UINT64_C(256) << 20)
+#define BLANK_END_BYTES (UINT64_C(16) << 20)
+#define BLANK_SAMPLE_BYTES (UINT64_C(64) << 10)
+#define BLANK_SAMPLES 256u
 
 struct superblock_pair {
 	enum page_verdict verdict[SUPERBLOCK_COPIES];
@@ -32,7 +41,7 @@ void superblock_pair_read(struct device *metadata, struct superblock_pair *pair)
 int superblock_pair_choose(struct device *metadata, const struct superblock_pair *pair, bool for_writing,
 			   struct superblock *sb, struct cwt_error *err);
 
-/* Do the first BLANK_PROBE_BYTES, or all where there are fewer, read as zeros? */
+/* Has nobody written anything to it?  As far as BLANK_* say; a store that was made just now is blank by itself. */
 int reader_is_blank(struct device *dev, bool *blank);
 
 /*

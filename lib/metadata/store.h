@@ -36,7 +36,7 @@ static inline uint64_t store_cache_offset(cblock_t c, uint32_t block_size_bytes)
 }
 
 /*
- * Is this store blank (its first MiB, or all of it, reads as zeros: new or wiped), ours, or foreign?  Reads only.
+ * Is this store blank (new or wiped, as far as reader_is_blank() looks), ours, or foreign?  Reads only.
  * For the metadata: superblock magic in either copy, whole or broken; one whose format was begun and not finished is
  * blank.  For the cache: label magic.  A negative errno of the store, or -ENOMEM.
  */

@@ -124,7 +124,7 @@ static int refuse_cache(const struct superblock *sb, struct device *cache, enum 
 	if (kind == STORE_FOREIGN)
 		return error_set(err, -EINVAL,
 				 "%s: the cache is neither blank nor a cache of cachewtfs, and is left alone (give "
-				 "another --cache path, or zero its first MiB)",
+				 "another --cache path; remove the file, or wipe the device)",
 				 cache->name);
 	if (has < needs)
 		return error_set(err, -EINVAL, "%s: the cache has %" PRIu64 " bytes, its metadata was made for %" PRIu64

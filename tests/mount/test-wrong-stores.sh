@@ -40,6 +40,48 @@ refused 1 "$meta" "${both[@]}" --cache-size 1M "$origin" "$mnt"
 refused 1 "$meta" "${both[@]}" --reset --cache-size 1M "$origin" "$mnt"
 rm "$meta"
 
+# A start that fails leaves what the user has made for it: an empty file, and a link to one.
+: >"$stores/empty"
+ln -s empty "$cache"
+refused 1 'nonsense' "${both[@]}" --cache-size 1M --policy nonsense "$origin" "$mnt"
+refused 1 'missing' --cache "$cache" --metadata "$missing/meta" --cache-size 1M "$origin" "$mnt"
+ln -s empty "$meta"
+refused 1 'nonsense' --cache "$stores/new" --metadata "$meta" --cache-size 1M --policy nonsense "$origin" "$mnt"
+rm "$meta" "$cache" "$stores/empty"
+for name in /dev/cachewtfs-nosuch /dev/disk/by-id/cachewtfs-nosuch; do
+	[ -d "${name%/*}" ] || continue
+	refused 1 "$name.*in /dev" --cache "$name" --metadata "$meta" --cache-size 1M "$origin" "$mnt"
+	refused 1 "$name.*in /dev" --cache "$cache" --metadata "$name" --cache-size 1M "$origin" "$mnt"
+	[ ! -e "$name" ] || fail "$name was made"
+done
+
+# Data behind zeros, also at the very end, and by another name: not blank.
+truncate -s 64M "$stores/precious"
+for at in 2M 33554432 67108863; do
+	fallocate -p -o 0 -l 64M "$stores/precious"
+	printf x | dd of="$stores/precious" bs=1 seek="$(numfmt --from=iec "$at")" conv=notrunc status=none
+	refused 1 "precious.*(blank|not the metadata)" --cache "$stores/precious" --metadata "$meta" "$origin" "$mnt"
+	refused 1 "precious.*(blank|not the metadata)" --cache "$cache" --metadata "$stores/precious" --cache-size 1M "$origin" "$mnt"
+	ln -s precious "$cache"
+	refused 1 "$cache.*blank" "${both[@]}" --reset "$origin" "$mnt"
+	ln -f "$stores/precious" "$cache"
+	refused 1 "$cache.*blank" "${both[@]}" "$origin" "$mnt"
+	rm "$cache"
+done
+rm "$stores/precious"
+# Zeros, written or not, are blank.
+for how in truncate fallocate dd; do
+	case $how in
+	truncate) truncate -s 4M "$cache" ;;
+	fallocate) fallocate -l 4M "$cache" ;;
+	dd) head -c 4M /dev/zero >"$cache" ;;
+	esac
+	start_cachewtfs
+	compare_image
+	stop_cachewtfs
+	rm "$cache" "$meta"
+done
+
 # A real pair, then one thing wrong at a time.
 start_cachewtfs --cache-size 1M --block-size 16K
 cat "$image" >/dev/null

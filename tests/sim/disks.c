@@ -157,7 +157,7 @@ static int handle_tag(struct device *dev, const void *set, void *get)
 static void handle_close(struct device *dev) { free(handle_of(dev)); }
 
 static const struct device_ops handle_ops = { "handle", handle_attach, handle_submit, handle_rw, handle_flush,
-	handle_zero, handle_identity, handle_tag, handle_close, NULL };
+	handle_zero, handle_identity, handle_tag, handle_close, NULL, NULL };
 
 static struct device *handle_open(struct disks *d, enum disk store, bool read_only)
 {

@@ -208,7 +208,7 @@ void recorder_drop(struct recorder *d)
 static void rec_close(struct device *dev) { (void)dev; }
 
 static const struct device_ops recorder_ops = { "recorder", NULL, rec_submit, rec_rw, rec_flush, rec_zero,
-	rec_identity, rec_tag, rec_close, NULL };
+	rec_identity, rec_tag, rec_close, NULL, NULL };
 
 void recorder_init(struct recorder *d, enum disk store, uint8_t *bytes, uint64_t size_bytes, struct record *record)
 {

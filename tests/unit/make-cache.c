@@ -33,6 +33,7 @@ static struct device *open_store(const char *path, bool buffered, uint64_t size_
 	struct device *dev;
 
 	must(aio_device_open(path, &options, &dev, NULL, &err), path);
+	aio_device_keep(dev);
 	return dev;
 }
 

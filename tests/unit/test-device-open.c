@@ -41,6 +41,7 @@ static struct device *open_ok(const char *path, const struct aio_options *option
 	int ret = aio_device_open(path, options, &dev, created, &err);
 
 	ck_assert_msg(!ret, "%s", err.text);
+	aio_device_keep(dev);
 	return dev;
 }
 
@@ -266,6 +267,64 @@ START_TEST(a_missing_or_empty_store_is_made_and_fully_allocated)
 }
 END_TEST
 
+/* What a start that fails later leaves: a file that it has made goes, one that the user has made stays, empty. */
+START_TEST(what_was_made_and_not_kept_is_undone_by_close)
+{
+	struct aio_options options = { .create = true, .size_bytes = 1 << 20 };
+	const char *name = test_file_name(test_disk_dir());
+	char other[300];
+	struct device *dev;
+	struct stat st;
+
+	ck_assert_int_eq(aio_device_open(name, &options, &dev, NULL, NULL), 0);
+	device_close(dev);
+	ck_assert_int_eq(access(name, F_OK), -1);
+
+	ck_assert_int_eq(close(open(name, O_CREAT | O_RDWR, 0600)), 0);
+	ck_assert_int_eq(aio_device_open(name, &options, &dev, NULL, NULL), 0);
+	device_close(dev);
+	ck_assert_int_eq(stat(name, &st), 0);
+	ck_assert_int_eq(st.st_size, 0);
+
+	snprintf(other, sizeof(other), "%s.other", name);
+	ck_assert_int_eq(rename(name, other), 0);		/* through a link, which stays as well */
+	ck_assert_int_eq(symlink(other, name), 0);
+	ck_assert_int_eq(aio_device_open(name, &options, &dev, NULL, NULL), 0);
+	device_close(dev);
+	ck_assert_int_eq(lstat(name, &st), 0);
+	ck_assert(S_ISLNK(st.st_mode));
+	ck_assert_int_eq(stat(name, &st), 0);
+	ck_assert_int_eq(st.st_size, 0);
+	unlink(name);
+	unlink(other);
+
+	ck_assert_int_eq(aio_device_open(name, &options, &dev, NULL, NULL), 0);
+	ck_assert_int_eq(rename(name, other), 0);		/* another file has come to the name */
+	ck_assert_int_eq(close(open(name, O_CREAT | O_RDWR, 0600)), 0);
+	device_close(dev);
+	ck_assert_int_eq(access(name, F_OK), 0);
+	unlink(name);
+	unlink(other);
+}
+END_TEST
+
+START_TEST(no_file_is_made_in_dev)
+{
+	struct aio_options options = { .create = true, .size_bytes = 1 << 20 };
+
+	ck_assert_int_eq(open_error("/dev/cachewtfs-nosuch", &options, "no file is made in /dev"), -ENOENT);
+	ck_assert_int_eq(access("/dev/cachewtfs-nosuch", F_OK), -1);
+	ck_assert_int_eq(open_error("/dev/../dev/./cachewtfs-nosuch", &options, "no file is made in /dev"), -ENOENT);
+	if (dir_is_in_memory("/dev/shm")) {
+		const char *name = test_file_name("/dev/shm");
+
+		device_close(open_ok(name, &options, NULL));
+		ck_assert_int_eq(access(name, F_OK), 0);
+		unlink(name);
+	}
+}
+END_TEST
+
 static void expect_nothing_left(const char *name, int expected_error)
 {
 	struct aio_options options = { .create = true, .size_bytes = 64 << 20 };
@@ -359,6 +418,8 @@ int main(void)
 	tcase_add_test(tc, what_is_not_a_store_is_refused_with_a_line);
 	tcase_add_test(tc, a_file_without_permission_is_refused);
 	tcase_add_test(tc, a_missing_or_empty_store_is_made_and_fully_allocated);
+	tcase_add_test(tc, what_was_made_and_not_kept_is_undone_by_close);
+	tcase_add_test(tc, no_file_is_made_in_dev);
 	tcase_add_test(tc, a_store_too_big_for_the_limits_leaves_nothing_behind);
 	tcase_add_test(tc, a_full_disk_leaves_nothing_behind);
 	tcase_add_test(tc, buffered_is_never_direct);

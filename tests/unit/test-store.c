@@ -322,6 +322,48 @@ START_TEST(a_foreign_cache_is_refused_untouched_even_with_reset)
 }
 END_TEST
 
+static bool looks_blank(struct device *dev)
+{
+	bool blank;
+
+	ck_assert_int_eq(reader_is_blank(dev, &blank), 0);
+	return blank;
+}
+
+/* Wherever it is; of a large block device, at both ends, at each power of two and at places in between. */
+START_TEST(a_store_with_data_behind_zeros_is_not_blank)
+{
+	const struct memory_options o = { .size_bytes = (5 << 20) + 3 }, large = { .size_bytes = BLANK_DISK_BYTES + (33 << 20) };
+	const uint64_t seen[] = { 0, BLANK_END_BYTES - 1, 32 << 20, 64 << 20, 128 << 20, BLANK_DISK_BYTES,
+		large.size_bytes - BLANK_END_BYTES, large.size_bytes - 1, large.size_bytes / BLANK_SAMPLES * 77 };
+	struct device *dev;
+
+	ck_assert_int_eq(memory_device_open("file", &o, &dev), 0);
+	for (unsigned block = 0; block < 2; block++) {
+		dev->info.is_block = block;
+		ck_assert(looks_blank(dev));
+		for (uint64_t at = 0; at < o.size_bytes; at += at < o.size_bytes - 1 ? MIN(499979, o.size_bytes - 1 - at) : 1) {
+			bytes_of(dev)[at] = 1;
+			ck_assert_msg(!looks_blank(dev), "a byte at %llu was not seen", (unsigned long long)at);
+			dev->info.fresh = true;
+			ck_assert(looks_blank(dev));	/* it is not even asked */
+			dev->info.fresh = false;
+			bytes_of(dev)[at] = 0;
+		}
+	}
+	device_close(dev);
+	ck_assert_int_eq(memory_device_open("disk", &large, &dev), 0);
+	dev->info.is_block = true;
+	ck_assert(looks_blank(dev));
+	for (unsigned i = 0; i < ARRAY_SIZE(seen); i++) {
+		bytes_of(dev)[seen[i]] = 1;
+		ck_assert_msg(!looks_blank(dev), "a byte at %llu was not seen", (unsigned long long)seen[i]);
+		bytes_of(dev)[seen[i]] = 0;
+	}
+	device_close(dev);
+}
+END_TEST
+
 START_TEST(metadata_given_as_the_cache_is_refused)
 {
 	struct store_devices swapped;
@@ -784,6 +826,7 @@ START_TEST(a_commit_of_thousands_of_pages_is_whole)
 
 	ck_assert_int_eq(memory_device_open("metadata", &o, &t.dev.metadata), 0);
 	ck_assert_int_eq(memory_device_open("cache", &lazy, &t.dev.cache), 0);
+	t.dev.cache->info.fresh = true;		/* 2 GiB of nothing need not be read */
 	lazy.size_bytes -= BS;
 	ck_assert_int_eq(memory_device_open("origin", &lazy, &t.dev.origin), 0);
 	ck_assert_int_eq(store_format(t.dev.metadata, &geo, &err), 0);
@@ -818,7 +861,8 @@ RUN("store", 120, a_clean_stop_keeps_every_mapping_and_its_hint, a_stop_without_
     an_origin_of_another_size_is_refused_even_if_trusted_and_reset_takes_it,
     a_block_device_is_known_by_its_size_and_a_file_is_not_taken_for_one, reset_drops_every_mapping,
     a_blank_cache_under_used_metadata_starts_cold, a_cache_with_another_label_starts_cold_and_is_taken_over,
-    a_restored_older_copy_of_the_cache_starts_cold, a_foreign_cache_is_refused_untouched_even_with_reset,
+    a_restored_older_copy_of_the_cache_starts_cold, a_store_with_data_behind_zeros_is_not_blank,
+    a_foreign_cache_is_refused_untouched_even_with_reset,
     metadata_given_as_the_cache_is_refused, a_cache_smaller_than_its_metadata_says_is_refused,
     blank_foreign_and_broken_metadata_are_refused_each_with_its_line,
     one_rotten_superblock_copy_costs_nothing_and_is_repaired, an_unreadable_superblock_copy_costs_nothing,
