@@ -15,8 +15,8 @@
  * Errors: 0 or a negative errno; the global errno is left alone.  Context: said at each function.  Trouble with the
  * cache or the metadata is never an error of a request: it is counted, logged and seen in the status.
  *
- * What an answer means: a write that was answered is in the origin's page cache or device, as after pwrite(2); a flush
- * that was answered 0 made everything answered before it durable on the origin.
+ * What an answer means: a write that was answered is in the origin's page cache or device, as after pwrite(2); one with
+ * `sync` is durable there; a flush that was answered 0 made everything answered before it durable on the origin.
  */
 #ifndef CACHEWT_H
 #define CACHEWT_H
@@ -125,8 +125,14 @@ struct cwt_request {
 	void (*done)(struct cwt_request *request);	/* the answer: on the loop's thread, from cwt_loop_turn() */
 	void (*released)(struct cwt_request *request);	/* NULL, or as above: who is answered when, and who owns what */
 	void *user;
+	/*
+	 * Of write, punch, zero: answered, if anything of it succeeded, after a flush of the origin as well, as by O_DSYNC; those
+	 * that wait share one.  The flush's errno is the answer, of the whole request, where that fails, as of CWT_FLUSH.
+	 */
+	bool sync;
 
 	int64_t result;			/* bytes done (a prefix of the request), or a negative errno if that is empty.  Flush: 0 */
+	int error;			/* why it is not all, where a block failed; 0 */
 
 	struct { uint64_t opaque[12]; } priv;	/* the engine's while submitted; need not be initialised */
 };

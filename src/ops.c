@@ -6,6 +6,7 @@
  * control.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fuse.h>
 #include <string.h>
@@ -53,10 +54,15 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
  * ------------------------------------------------------------------ open, release
  */
 
-/* libfuse has no field for parallel direct writes before 3.15: the kernel's own answer. */
+/*
+ * The handle says whether it was opened with O_SYNC or O_DSYNC, for fallocate, whose request does not (fcntl cannot
+ * change it).  O_SYNC has the bit of O_DSYNC.
+ *
+ * libfuse has no field for parallel direct writes before 3.15: the kernel's own answer.
+ */
 static void open_image(struct server *server, fuse_req_t req, const struct fuse_file_info *fi)
 {
-	struct fuse_open_out out = { .open_flags = FOPEN_KEEP_CACHE };
+	struct fuse_open_out out = { .fh = (fi->flags & O_DSYNC) != 0, .open_flags = FOPEN_KEEP_CACHE };
 
 	if (!server->options->page_cache)
 		out.open_flags |= FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
@@ -139,25 +145,28 @@ static void answer_write(fuse_req_t req, int64_t result)
 		fuse_reply_write(req, (size_t)result);
 }
 
-/* A write that failed may have changed some of its range. */
+/*
+ * A write that failed may have changed some of its range; a synchronous one may have failed in its flush, and then it
+ * is as with fsync_done(): all pages go.
+ */
 static void write_done(struct cwt_request *request)
 {
 	struct slot *slot = slot_of(request);
 	struct server *server = fuse_req_userdata(slot->req);
-	bool failed = request->result < (int64_t)request->len_bytes;
+	bool failed = request->result < (int64_t)request->len_bytes, lost = request->sync && request->result < 0;
+	uint64_t offset = lost ? 0 : request->offset_bytes, len = lost ? 0 : request->len_bytes;
 
 	if (server->options->page_cache && slot->page_write == PAGE_WRITE_DIRECT)
-		invalidate_and_answer(server, request->offset_bytes, request->len_bytes, slot->req, answer_write,
-				      request->result);
-	else if (server->options->page_cache && slot->page_write == PAGE_WRITE_BACK && failed)
-		answer_and_invalidate(server, request->offset_bytes, request->len_bytes, slot->req, answer_write,
-				      request->result);
+		invalidate_and_answer(server, offset, len, slot->req, answer_write, request->result);
+	else if (server->options->page_cache && (lost || (slot->page_write == PAGE_WRITE_BACK && failed)))
+		answer_and_invalidate(server, offset, len, slot->req, answer_write, request->result);
 	else
 		answer_write(slot->req, request->result);
 	if (!request->released)
 		loop_finish(slot);
 }
 
+/* The kernel sends the flags of each write: the open file's, with O_DSYNC for RWF_DSYNC, RWF_SYNC and -o sync, too. */
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
@@ -174,6 +183,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	slot->page_write = page_write_of(fi);
 	slot->request = (struct cwt_request){ .op = CWT_WRITE, .offset_bytes = (uint64_t)offset, .len_bytes = size,
 					      .buf = (void *)(uintptr_t)data, .done = write_done,
+					      .sync = (fi->flags & O_DSYNC) != 0,
 					      .released = server->options->ack_origin && !slot->ring ? write_released : NULL };
 	loop_submit(slot);
 }
@@ -241,8 +251,10 @@ static void fallocate_done(struct cwt_request *request)
 	int64_t result = request->result;
 
 	if (result >= 0 && (uint64_t)result < slot->wanted_bytes)
-		result = -EIO;
-	if (server->options->page_cache)
+		result = request->error ? request->error : -EIO;
+	if (server->options->page_cache && request->sync && result < 0)
+		invalidate_and_answer(server, 0, 0, slot->req, answer_error, result);
+	else if (server->options->page_cache)
 		invalidate_and_answer(server, request->offset_bytes, slot->wanted_bytes, slot->req, answer_error,
 				      result);
 	else
@@ -283,7 +295,6 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 	enum cwt_op op = CWT_PUNCH;
 	int error = ino == INO_IMAGE ? fallocate_op(mode, &op) : EOPNOTSUPP;
 
-	(void)fi;
 	if (!error)
 		error = clip(server, mode, (uint64_t)offset, &len);
 	if (error || !len) {
@@ -295,7 +306,7 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 		return;
 	slot->wanted_bytes = len;
 	slot->request = (struct cwt_request){ .op = op, .offset_bytes = (uint64_t)offset, .len_bytes = len,
-					      .done = fallocate_done };
+					      .done = fallocate_done, .sync = fi->fh || server->options->sync };
 	loop_submit(slot);
 }
 

@@ -176,6 +176,8 @@ static int sort_mount_option(const char *option, struct options *o, GPtrArray *a
 		o->read_only = true;
 		/* fall through */
 	case MOUNT_OPTION_FUSE:
+		if (!strcmp(option, "sync") || !strcmp(option, "async"))
+			o->sync = *option == 's';
 		g_ptr_array_add(fuse, g_strdup(option));
 		return 0;
 	case MOUNT_OPTION_ATTRIBUTE:

@@ -12,6 +12,12 @@
 
 static void flush_run(struct cwt *e, struct job *job);
 
+static void flush_set_result(struct cwt_request *r, int error)
+{
+	if (error || r->op == CWT_FLUSH)
+		r->result = r->error = error;
+}
+
 void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 {
 	struct cwt *e = loop->engine;
@@ -32,7 +38,7 @@ void flush_begin(struct cwt_loop *loop, struct cwt_request *r)
 		jobs_post(e, &e->flush.job);
 	}
 	if (error || e->options.read_only) {
-		r->result = error;
+		flush_set_result(r, error);
 		list_add_tail(&loop->answers, &p->node);
 	}
 }
@@ -85,7 +91,7 @@ static void flush_answer(struct list *answered, int error)
 	while ((n = list_pop(answered))) {
 		struct cwt_loop *loop = list_entry(n, struct request, node)->loop;
 
-		request_of_node(n)->result = error;
+		flush_set_result(request_of_node(n), error);
 		loop_post(loop, &loop->inbox_answers, n);
 	}
 }

@@ -11,6 +11,7 @@
 #include "base/mutant.h"
 #include "engine/door.h"
 #include "engine/engine.h"
+#include "engine/flush.h"
 #include "engine/read.h"
 #include "engine/writethrough.h"
 #include "engine/zero.h"
@@ -153,6 +154,17 @@ static int loop_submit(struct cwt_loop *loop)
 	return nr;
 }
 
+/* After the work, which may have been the last of a synchronous write. */
+static int loop_sync(struct cwt_loop *loop)
+{
+	struct list *n;
+	int nr = 0;
+
+	for (; (n = list_pop(&loop->syncs)); nr++)
+		flush_begin(loop, request_of_node(n));
+	return nr;
+}
+
 static int loop_answer(struct cwt_loop *loop)
 {
 	struct list answers = LIST_INIT(answers);
@@ -176,6 +188,7 @@ int cwt_loop_turn(struct cwt_loop *loop)
 
 		nr += loop_answer(loop);	/* early answers: their users need not wait while the cache legs are issued */
 		did += loop_work(loop);
+		did += loop_sync(loop);
 		did += loop_submit(loop);
 		nr += did;
 		if (!did)
@@ -243,8 +256,8 @@ void cwt_loop_wake(struct cwt_loop *loop)
 static void loop_init_lists(struct cwt_loop *loop)
 {
 	struct list *const lists[] = { &loop->incoming, &loop->ready, &loop->deferred_writethrough, &loop->retry,
-		&loop->copies, &loop->ended, &loop->fills_ended, &loop->outbox, &loop->zero_ready, &loop->to_submit, &loop->answers,
-		&loop->free_breqs, &loop->free_fills, &loop->free_zeros, &loop->inbox_breqs, &loop->inbox_zeros,
+		&loop->copies, &loop->ended, &loop->fills_ended, &loop->outbox, &loop->zero_ready, &loop->to_submit, &loop->syncs,
+		&loop->answers, &loop->free_breqs, &loop->free_fills, &loop->free_zeros, &loop->inbox_breqs, &loop->inbox_zeros,
 		&loop->inbox_answers };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)

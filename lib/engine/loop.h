@@ -41,6 +41,7 @@ struct cwt_loop {
 	struct list outbox;		/* block requests of other loops, to be posted without the lock */
 	struct list zero_ready;		/* zero chunks that hold all their blocks */
 	struct list to_submit;		/* struct device_io by node, for this round's kick */
+	struct list syncs;		/* requests whose answer waits for a flush that is not asked for yet */
 	struct list answers;		/* requests to answer, or to release */
 
 	struct list free_breqs, free_fills, free_zeros;

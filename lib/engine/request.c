@@ -15,10 +15,14 @@
 #include "engine/writethrough.h"
 #include "engine/zero.h"
 
+/* What a synchronous request has changed, if only a part of it, is durable before it is said (I11). */
 static void request_answer(struct cwt_loop *loop, struct cwt_request *r, int64_t result)
 {
+	bool flush_first = r->sync && r->op != CWT_READ && result > 0;
+
 	r->result = result;
-	list_add_tail(&loop->answers, &request_priv(r)->node);
+	r->error = result < 0 ? (int)result : request_priv(r)->error;
+	list_add_tail(flush_first ? &loop->syncs : &loop->answers, &request_priv(r)->node);
 }
 
 /* The end of the range within the image; sets *result and returns false where there is nothing to do. */

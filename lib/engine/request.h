@@ -11,6 +11,10 @@
  * ended.  So the answer changes no order that a read, a migration, a commit or a crash could meet (W1, B1, C1); and a
  * block request that fails has ended, its mapping gone, before it counts for the answer (W4).
  *
+ * A synchronous one (cwt_request.sync) whose answer is known, and good for at least a byte, waits for a flush before that
+ * answer (flush.h).  It has left its cells by then, or has only cache legs under way: for all others it is an answered
+ * write followed by an fsync.
+ *
  * A block request is in one state and on at most one list (I13):
  *
  *	state        where it is                                    next
@@ -66,7 +70,7 @@ struct block_request {
 
 /* The private part of struct cwt_request.  The loop's thread. */
 struct request {
-	struct list node;		/* loop->incoming, a door's waiting, loop->answers, flush lists */
+	struct list node;		/* loop->incoming, a door's waiting, loop->syncs, loop->answers, flush lists */
 	struct cwt_loop *loop;
 	uint64_t next, end;		/* bytes of the image: what is not cut yet */
 	uint64_t fail_offset;		/* of the first block that failed; UINT64_MAX */

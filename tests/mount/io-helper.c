@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -263,6 +264,28 @@ static int one_pwrite(char **argv)
 	return 0;
 }
 
+/* RWF_DSYNC: through a handle that is opened without any such flag. */
+static int one_dsync_write(char **argv)
+{
+	size_t len = (size_t)atoll(argv[2]);
+	struct iovec iov = { malloc(len + 1), len };
+
+	if (!iov.iov_base)
+		die("malloc");
+	memset(iov.iov_base, 'd', len);
+	print_result(pwritev2(open_file(argv[0], O_WRONLY), &iov, 1, atoll(argv[1]), RWF_DSYNC));
+	free(iov.iov_base);
+	return 0;
+}
+
+static int zero_range(const char *file, int flags, char **argv)
+{
+	return print_result(fallocate(open_file(file, O_WRONLY | flags), FALLOC_FL_ZERO_RANGE, atoll(argv[1]), atoll(argv[2])));
+}
+
+static int one_zero(char **argv) { return zero_range(argv[0], 0, argv); }
+static int one_sync_zero(char **argv) { return zero_range(argv[0], O_SYNC, argv); }
+
 static int one_seek(char **argv)
 {
 	return print_result(lseek(open_file(argv[0], O_RDONLY), atoll(argv[2]),
@@ -282,6 +305,7 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; int nr_args; int (*run)(char **argv); } commands[] = {
 		{ "processes", 4, processes }, { "threads", 3, threads }, { "pwrite", 3, one_pwrite },
+		{ "pwrite-dsync", 3, one_dsync_write }, { "zero", 3, one_zero }, { "zero-sync", 3, one_sync_zero },
 		{ "seek", 3, one_seek }, { "fsync", 1, one_fsync },
 		{ "change-fd", 2, change_fd },
 	};

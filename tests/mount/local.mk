@@ -49,6 +49,7 @@ MOUNT_TESTS = \
 	tests/mount/test-reset-of-damaged-metadata.sh \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
+	tests/mount/test-synchronous-writes.sh \
 	tests/mount/test-threads-on-one-page.sh \
 	tests/mount/test-tool-on-a-mount.sh \
 	tests/mount/test-unprivileged.sh \

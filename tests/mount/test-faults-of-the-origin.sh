@@ -45,3 +45,12 @@ compare_image
 compare_image
 stop_cachewtfs
 verify_mappings 0
+
+# fallocate knows no partial success, and its second half finds no room: that, and not EIO.
+rm -f "$origin" "$cache" "$meta"
+make_image 20M
+start_cachewtfs --cache-size 8M --fault origin:zero:error=ENOSPC,skip=1,times=1
+[ "$("$IO_HELPER" zero "$image" 0 20971520)" = ENOSPC ] || fail "a zero range without room is not ENOSPC"
+compare_image
+stop_cachewtfs
+verify_mappings 0

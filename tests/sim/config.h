@@ -43,7 +43,8 @@
 	K(READ_ONLY, "read-only", 2, 0)		/* a start that may not write the origin */ \
 	K(BEHIND, "behind", 2, 0)		/* the origin is changed while it is not mounted */ \
 	K(RECOVERY, "recovery", 4, 0)		/* crashes during a start */ \
-	K(EARLY, "early", 6, 0)			/* most writes are answered when the origin has them */
+	K(EARLY, "early", 6, 0)			/* most writes are answered when the origin has them */ \
+	K(SYNC, "sync", 4, 0)			/* some writes are synchronous */
 
 enum sim_kind {
 #define K(id, name, of8, weight) SIM_##id,

@@ -111,7 +111,7 @@ static void seg_add(struct segment *s, uint32_t write)
 {
 	if (s->nr == s->room)
 		s->v = grow(s->v, &s->room, sizeof(*s->v));
-	s->v[s->nr++] = (struct version){ write, ORACLE_NEVER };
+	s->v[s->nr++] = (struct version){ write, ORACLE_NEVER, 0 };
 }
 
 /* All versions that were over before the time began are gone at the time gone_at, but for keep. */
@@ -181,6 +181,20 @@ void oracle_write_end(struct oracle *o, uint32_t write, uint32_t lo, uint32_t up
 	end = seg_split(o, upto);
 	for (uint32_t i = seg_find(o, lo); i < end; i++)
 		seg_supersede(o, &o->seg[i], write, o->writes[write].submitted, o->now);
+}
+
+void oracle_write_lasts(struct oracle *o, uint32_t write, uint32_t lo, uint32_t upto)
+{
+	uint32_t end = seg_split(o, upto), began = o->writes[write].submitted;
+
+	oracle_flush_end(o, began);	/* its flush was issued after that */
+	for (uint32_t i = seg_find(o, lo); i < end; i++) {
+		for (uint32_t k = 0; k < o->seg[i].nr; k++) {
+			struct version *v = &o->seg[i].v[k];
+
+			v->for_good |= v->write != write && o->writes[v->write].ended < began;
+		}
+	}
 }
 
 void oracle_write_refused(struct oracle *o, uint32_t write, uint32_t lo, uint32_t hi)
@@ -361,7 +375,7 @@ static void revive(struct oracle *o)
 		for (uint32_t k = 0; k < s->nr; k++) {
 			struct written *w = &o->writes[s->v[k].write];
 
-			if (s->v[k].gone_at <= o->durable)
+			if (s->v[k].gone_at <= o->durable || s->v[k].for_good)
 				continue;
 			s->v[k].gone_at = ORACLE_NEVER;
 			if (w->ended != ORACLE_NEVER)

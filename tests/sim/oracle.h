@@ -13,6 +13,7 @@
  *				between them agree, across demotions, kills and restarts alike
  *	a kill			ends all writes under way, as if they had failed
  *	a power cut		brings back, for once, whatever was not gone when the last good flush was asked for
+ *	a synchronous write	that succeeded: what was over before it began is gone for good
  *	a lost flush		(a failed one that takes data with it) does the same for what is not under way
  *
  * Time is a counter of the oracle's own; no two events share a value.
@@ -26,7 +27,7 @@
 
 #define ORACLE_NEVER UINT32_MAX
 
-struct version { uint32_t write, gone_at; };
+struct version { uint32_t write, gone_at, for_good; };	/* for_good: no power cut brings it back, 0 or 1 */
 
 struct segment {
 	uint32_t lo;			/* ends where the next begins */
@@ -61,6 +62,8 @@ void oracle_fill(const struct oracle *o, uint32_t write, uint32_t lo, void *buf,
 uint32_t oracle_write_begin(struct oracle *o, uint32_t lo, uint32_t hi, bool zeros);
 /* [lo, upto) succeeded, [upto, hi) may have happened. */
 void oracle_write_end(struct oracle *o, uint32_t write, uint32_t lo, uint32_t upto);
+/* After that: it was synchronous, so that [lo, upto) is durable. */
+void oracle_write_lasts(struct oracle *o, uint32_t write, uint32_t lo, uint32_t upto);
 /* Refused: nothing has happened. */
 void oracle_write_refused(struct oracle *o, uint32_t write, uint32_t lo, uint32_t hi);
 

@@ -72,6 +72,10 @@ static void check_result(struct sim_request *q)
 	}
 	if (result == 0 || result > (int64_t)q->len)
 		wrong(q, "not a length that is possible");
+	if (q->r.sync && result > 0 && w->flush_failed_at && w->oracle.writes[q->write].submitted > w->flush_failed_at)
+		wrong(q, "a flush of the origin has failed, and nobody said that this is all right");
+	if (q->r.sync && result < 0)	/* the error of a flush is sticky */
+		excused |= disks_nr_faults(&w->disks, ORIGIN) != w->faults_at_start[ORIGIN];
 	if (result != (int64_t)q->len && !excused)
 		wrong(q, "the origin gave no reason for that");
 }
@@ -97,6 +101,9 @@ static void write_answered(struct sim_request *q)
 		oracle_write_refused(&q->w->oracle, q->write, lo, lo + q->len);
 	else
 		oracle_write_end(&q->w->oracle, q->write, lo, upto);
+	if (q->r.sync && upto > lo)
+		oracle_write_lasts(&q->w->oracle, q->write, lo, upto);
+	coverage.sync_writes += q->r.sync && upto > lo;
 }
 
 /* I11: good if and only if no flush of the origin has failed; a failure is sticky. */
@@ -256,11 +263,13 @@ static void submit(struct world *w, enum cwt_op op, uint32_t offset, uint32_t le
 	q->r.buf = q->buf;
 	if (config_has(&w->c, SIM_EARLY) && !one_in(&w->random, 4))
 		q->r.released = request_released;
+	if (op != CWT_READ && op != CWT_FLUSH && config_has(&w->c, SIM_SYNC))
+		q->r.sync = one_in(&w->random, 3);
 	list_init(&q->node);
 	list_add_tail(&w->requests, &q->node);
 	w->nr_requests++;
 	if (q->len && (op == CWT_WRITE || op == CWT_PUNCH || op == CWT_ZERO))
-		sim_note(w, "request %u: %s [%u, +%u) on loop %u, write %u", q->number, op_names[op], offset, len, loop, q->write);
+		sim_note(w, "request %u: %s%s [%u, +%u) on loop %u, write %u", q->number, q->r.sync ? "synchronous " : "", op_names[op], offset, len, loop, q->write);
 	else
 		sim_note(w, "request %u: %s [%u, +%u) on loop %u, since %u", q->number, op_names[op], offset, len, loop, q->since);
 	cwt_submit(w->loop[loop], &q->r);

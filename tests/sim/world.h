@@ -16,7 +16,7 @@
 
 /* What has been met, over all seeds of a process: a simulator that never gets anywhere finds nothing. */
 #define SIM_COVERAGE(C) \
-	C(events) C(requests) C(early_answers) C(early_lost) C(lives) C(rests) C(kills) C(power_cuts) C(last_operations) C(recoveries_cut) C(clean_stops) \
+	C(events) C(requests) C(early_answers) C(early_lost) C(sync_writes) C(lives) C(rests) C(kills) C(power_cuts) C(last_operations) C(recoveries_cut) C(clean_stops) \
 	C(warm_starts) C(kept_after_kill) C(kept_after_power) C(rotten) \
 	C(block_requests) C(read_hits) C(read_misses) C(write_hits) C(write_misses) C(bypassed) C(promotions) \
 	C(demotions) C(invalidations) C(fills_voided) C(fills_failed) C(origin_read_errors) C(origin_write_errors) \

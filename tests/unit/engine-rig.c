@@ -191,7 +191,8 @@ struct rig_request *rig_begin(struct rig *rig, unsigned loop, enum cwt_op op, ui
 		q->buf = malloc(len ? len : 1);
 		memset(q->buf, byte, len);
 	}
-	q->r = (struct cwt_request){ .op = op, .offset_bytes = offset, .len_bytes = len, .buf = q->buf, .done = rig_done, .user = q };
+	q->r = (struct cwt_request){ .op = op, .offset_bytes = offset, .len_bytes = len, .buf = q->buf, .done = rig_done, .user = q,
+				 .sync = rig->sync };
 	if (rig->early)
 		q->r.released = rig_released;
 	cwt_submit(rig->loop[loop], &q->r);

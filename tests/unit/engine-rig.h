@@ -38,6 +38,7 @@ struct rig {
 	uint8_t *expect;
 	uint64_t now_ms, boot;
 	bool early;			/* requests begun from now on have a released() */
+	bool sync;			/* ... or are synchronous */
 	struct cwt_error err;
 };
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 ENGINE_TESTS = tests/unit/test-engine-breaks tests/unit/test-engine-door tests/unit/test-engine-early \
 	tests/unit/test-engine-faults tests/unit/test-engine-life tests/unit/test-engine-order \
-	tests/unit/test-engine-races tests/unit/test-engine-stress tests/unit/test-engine-threads
+	tests/unit/test-engine-races tests/unit/test-engine-stress tests/unit/test-engine-sync tests/unit/test-engine-threads
 check_PROGRAMS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
 ENGINE_RIG = tests/unit/engine-rig.c tests/unit/engine-rig.h
@@ -37,6 +37,10 @@ tests_unit_test_engine_races_LDADD = $(UNIT_LIBS)
 tests_unit_test_engine_stress_SOURCES = tests/unit/test-engine-stress.c $(ENGINE_RIG)
 tests_unit_test_engine_stress_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_engine_stress_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_engine_sync_SOURCES = tests/unit/test-engine-sync.c $(ENGINE_RIG)
+tests_unit_test_engine_sync_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_engine_sync_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_engine_threads_SOURCES = tests/unit/test-engine-threads.c
 tests_unit_test_engine_threads_CPPFLAGS = $(UNIT_CPPFLAGS)

@@ -127,6 +127,43 @@ START_TEST(an_fsync_that_comes_during_a_flush_is_not_answered_by_it)
 }
 END_TEST
 
+/* I11: the flush that is under way was issued before the write had ended on the origin, and says nothing of it. */
+START_TEST(a_synchronous_write_that_ends_during_a_flush_is_not_answered_by_it)
+{
+	struct rig_request *flush, *write;
+	pthread_t thread;
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	rig_warm(&rig, 0, 1);
+	rig.sync = true;
+	write = rig_begin(&rig, 1, CWT_WRITE, 0, BLOCK, 0x32);
+	cwt_loop_turn(rig.loop[1]);
+	hold(rig.dev.origin, FAULTY_FLUSH, 0, 0);
+	flush = rig_begin(&rig, 0, CWT_FLUSH, 0, 0, 0);
+	begin(&thread, run_job, &rig, rig.dev.origin, FAULTY_FLUSH);
+	faulty_device_step(rig.dev.origin, 0);
+	while (cwt_loop_turn(rig.loop[1]))
+		if (faulty_device_nr_pending(rig.dev.cache))
+			faulty_device_step(rig.dev.cache, 0);
+	ck_assert_uint_eq(rig.e->nr_in_cells, 0);
+	faulty_device_release(rig.dev.origin);
+	pthread_join(thread, NULL);
+	while (!flush->done)
+		cwt_loop_turn(rig.loop[0]);
+	cwt_loop_turn(rig.loop[1]);
+	ck_assert(!write->done);
+	rig_fail(rig.dev.origin, FAULTY_FLUSH, 0, 1, -EIO);
+	rig_settle(&rig);
+	ck_assert_int_eq(flush->r.result, 0);
+	ck_assert_int_eq(write->r.result, -EIO);
+	rig_free(flush);
+	rig_free(write);
+	cwt_message(rig.e, "origin-ok", NULL);
+	rig_end(&rig);
+}
+END_TEST
+
 /*
  * E1: the kernel tells of a failed write-back once for each open file.  Of two flushes side by side, fsync's and a commit's,
  * only one would hear of it, and the other would call lost bytes durable.
@@ -296,6 +333,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, no_origin_leg_is_issued_while_its_mark_is_being_written);
 	tcase_add_test(tc, an_fsync_that_comes_during_a_flush_is_not_answered_by_it);
+	tcase_add_test(tc, a_synchronous_write_that_ends_during_a_flush_is_not_answered_by_it);
 	tcase_add_test(tc, a_commit_waits_with_its_flush_of_the_origin_for_that_of_an_fsync);
 	tcase_add_test(tc, a_write_to_a_block_whose_removal_is_not_committed_waits_for_its_region_mark);
 	tcase_add_test(tc, a_mark_stays_until_the_cache_leg_has_ended);
