@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "control.h"
+#include "invalidate.h"
 #include "status_text.h"
 #include "tree.h"
 
@@ -106,7 +107,16 @@ void control_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_in
 	g_free(part);
 }
 
-/* Message context.  The handle lives until the answer: the kernel holds the file meanwhile. */
+static void answer_message(fuse_req_t req, int64_t size)
+{
+	fuse_reply_write(req, (size_t)size);
+}
+
+/*
+ * Message context.  What a message has dropped from the cache the kernel's pages do not show either, when it is
+ * answered; whichever message it was.  The handle lives until the answer: the kernel holds the
+ * file meanwhile.
+ */
 static void run_message(struct job *base)
 {
 	struct message *message = container_of(base, struct message, job.job);
@@ -125,6 +135,8 @@ static void run_message(struct job *base)
 	pthread_mutex_unlock(&message->handle->lock);
 	if (err)
 		fuse_reply_err(job->req, -err);
+	else if (job->server->options->page_cache)
+		invalidate_and_answer(job->server, 0, 0, job->req, answer_message, (int64_t)message->size);
 	else
 		fuse_reply_write(job->req, message->size);
 	g_free(message);

@@ -115,7 +115,7 @@ static const struct {
 	{ "invalidate", true, message_invalidate },
 };
 
-int cwt_message(struct cwt *e, const char *text, struct cwt_error *err)
+static int message_run(struct cwt *e, const char *text, struct cwt_error *err)
 {
 	size_t len = strcspn(text, " \t\n");
 	char args[128];
@@ -131,4 +131,16 @@ int cwt_message(struct cwt *e, const char *text, struct cwt_error *err)
 	}
 	return error_set(err, -EINVAL, "message '%.*s': not known (origin-ok, cache-ok, bypass on|off, commit, drop, "
 			 "invalidate OFFSET LENGTH)", (int)MIN(len, 64), text);
+}
+
+/*
+ * What a message has dropped stays so if this process is killed: the busy marks are visible before the answer (B1), for they
+ * would else wait for the next I/O (B2).
+ */
+int cwt_message(struct cwt *e, const char *text, struct cwt_error *err)
+{
+	int ret = message_run(e, text, err);
+
+	marks_write_urgent(e);
+	return ret;
 }

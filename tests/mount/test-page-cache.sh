@@ -78,6 +78,23 @@ cmp -n 65536 -i $((5 << 20)):0 "$image" /dev/zero || fail "zeroed by a loop devi
 detach_loop "$loop"
 compare_image
 
+# Somebody has written to the origin, and the user says so: when that is answered the kernel shows it, too.
+change_behind() {
+	cat "$image" >/dev/null
+	text=$(head -c 6 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	printf '%s' "$text" | dd of="$origin" bs=1 seek=$((5 << 20)) conv=notrunc status=none
+}
+expect_change() {
+	[ "$("$PAGE_HELPER" look "$image" $((5 << 20)) 12)" = "$text" ] || fail "after $1 the old data is read"
+}
+change_behind
+"$CACHEWT" invalidate "$mnt" 5M 4K
+expect_change invalidate
+change_behind
+"$CACHEWT" message "$mnt" drop
+expect_change drop
+compare_image
+
 # A stop while a mapping has changes that the kernel still keeps to itself.
 "$PAGE_HELPER" map-write "$image" 81920 'last words' 30 >"$tmp/mapped" &
 mapper=$!
