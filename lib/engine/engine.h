@@ -96,6 +96,13 @@ struct engine_commit {
 	bool dead;			/* outcome unknown, or a mark failed: the metadata is not written any more in this run */
 };
 
+/*
+ * read.c: passes over blocks that the policy did not want.  A reader that goes through a block in several reads has wanted
+ * it once: only the first of them is a miss for the policy.
+ */
+#define PASSES 16u
+struct read_pass { oblock_t oblock; uint32_t lo, hi; };	/* bytes of the block read so far */
+
 struct cwt {
 	/* constant after open */
 	struct store_devices dev;
@@ -115,6 +122,8 @@ struct cwt {
 	struct map map;
 	struct policy *policy;
 	struct list fills;			/* under way */
+	struct read_pass passes[PASSES];
+	unsigned next_pass;			/* the oldest */
 	struct engine_stats stats;
 	struct flush_state flush;
 	struct engine_commit commit;

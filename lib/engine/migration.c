@@ -286,7 +286,8 @@ void bypass_start_locked(struct cwt *e, enum cwt_bypass why, const char *fmt, ..
 {
 	va_list ap;
 
-	drop_all_locked(e);
+	if (why != CWT_BYPASS_MESSAGE)
+		drop_all_locked(e);
 	if (e->bypass == CWT_BYPASS_METADATA || (bypass_is_final(e->bypass) && !bypass_is_final(why)))
 		return;
 	e->bypass = why;

@@ -15,7 +15,7 @@
  * race of 2013.  It never waits for anything but the two devices, so those that wait for it always get on.
  *
  * A fill is *voided* (fill->void_it) when its content can no longer be trusted: failed flush, invalidation by message,
- * bypass.  It then ends without a mapping.
+ * bypass after trouble.  It then ends without a mapping.
  *
  * Demotion happens in memory, in one instant, of a block whose cell is quiet (L1); its cblock comes back when the
  * removal is committed (map.h).  Invalidation may happen beside requests in flight: they keep their decision, and their
@@ -76,7 +76,8 @@ void cache_error_locked(struct cwt *e);
 void cache_success_locked(struct cwt *e);
 
 /*
- * All I/O goes to the origin from now on; everything cached is dropped.  A reason that ends by itself does not replace
+ * All I/O goes to the origin from now on.  Everything cached is dropped, but by CWT_BYPASS_MESSAGE, which finds nothing
+ * wrong with it: there a write drops the block it hits, as with writearound, and the rest is as good when it ends.  A reason that ends by itself does not replace
  * one that does not.  The reason is logged by bypass_log(), which expects no lock.
  */
 void bypass_start_locked(struct cwt *e, enum cwt_bypass why, const char *fmt, ...)

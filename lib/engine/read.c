@@ -2,6 +2,7 @@
 #include "engine/read.h"
 
 #include "base/assert.h"
+#include "base/bits.h"
 #include "base/log.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
@@ -30,16 +31,47 @@ static void read_hit_locked(struct block_request *b, cblock_t c)
 	breq_io(b, e->dev.cache, DEVICE_READ, store_cache_offset(c, e->block_size), cache_read_done);
 }
 
+/* Does the read go on where an earlier one of the block has ended, or, backwards, has begun? */
+static bool pass_continued_locked(struct cwt *e, const struct block_request *b)
+{
+	for (unsigned i = 0; i < PASSES; i++) {
+		struct read_pass *pass = &e->passes[i];
+
+		if (pass->oblock.v != b->oblock.v || !pass->hi || (pass->hi != b->lo && pass->lo != b->hi))
+			continue;
+		pass->lo = MIN(pass->lo, b->lo);
+		pass->hi = MAX(pass->hi, b->hi);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Ask the policy, once for each pass over the block: with small reads a scan would else look like two wishes for each
+ * block, and take the place of what is really read again.  Advice to promote that came to nothing is asked for again.
+ */
+static bool read_promotes_locked(struct block_request *b)
+{
+	struct cwt *e = b->loop->engine;
+	bool cblocks_free = e->map.free.nr > e->free_target;
+
+	if (!cblocks_free && pass_continued_locked(e, b))
+		return false;
+	if (e->policy->ops->miss(e->policy, b->oblock, false, cblocks_free) == POLICY_PROMOTE)
+		return true;
+	e->passes[e->next_pass++ % PASSES] = (struct read_pass){ b->oblock, b->lo, b->hi };
+	return false;
+}
+
 static void read_miss_locked(struct block_request *b)
 {
 	struct cwt *e = b->loop->engine;
 	struct fill *f = b->hold.cell->fill;
-	bool cblocks_free = e->map.free.nr > e->free_target;
 
 	e->stats.read_misses++;
 	if (f && fill_join_locked(f, b))
 		return;
-	if (e->policy->ops->miss(e->policy, b->oblock, false, cblocks_free) == POLICY_PROMOTE && !f && fill_start_locked(b))
+	if (read_promotes_locked(b) && !f && fill_start_locked(b))
 		return;
 	origin_read(b);
 }

@@ -40,12 +40,14 @@ void write_decide_locked(struct block_request *b)
 
 	e->stats.nr_undecided--;
 	if (!cblock_is_none(c)) {
-		e->stats.write_hits++;
-		policy_hit(e->policy, c, true);
 		b->cblock = c;
 		cblock_get_locked(e, c, true);
-	} else if (e->bypass) {
+	}
+	if (e->bypass) {
 		e->stats.bypassed++;
+	} else if (!cblock_is_none(c)) {
+		e->stats.write_hits++;
+		policy_hit(e->policy, c, true);
 	} else {
 		e->stats.write_misses++;
 		(void)e->policy->ops->miss(e->policy, b->oblock, true, false);
@@ -57,7 +59,7 @@ void wt_start_locked(struct block_request *b)
 	struct cwt *e = b->loop->engine;
 
 	write_decide_locked(b);
-	b->drop_mapping = e->options.mode != CWT_WRITETHROUGH;
+	b->drop_mapping = e->options.mode != CWT_WRITETHROUGH || e->bypass;
 	if (regions_enter_locked(e, b))
 		wt_origin_leg(b);
 }

@@ -23,7 +23,7 @@
  * Failures (W4): the mapping is removed in memory before the answer.  Origin leg: the origin's errno.  Cache leg:
  * success, since the origin has the data; answered early, nobody is told, and those who wait in the cell find a miss.
  *
- * Writearound and passthrough are the same with one leg: a hit writes the origin and drops the mapping.
+ * Writearound, passthrough and a bypass are the same with one leg: a hit writes the origin and drops the mapping.
  */
 #ifndef CWT_ENGINE_WRITETHROUGH_H
 #define CWT_ENGINE_WRITETHROUGH_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Restarts, reuse of cblocks, byte ranges, the front door: what is not a race and not a fault. */
 #include "engine-rig.h"
+#include "engine/zero.h"
 #include "metadata/store_internal.h"
 
 #include <errno.h>
@@ -485,6 +486,140 @@ START_TEST(a_fill_reads_the_origin_once_for_all_who_wait)
 }
 END_TEST
 
+/* There is no partial success of fallocate(2), so its user needs the reason beside the prefix. */
+START_TEST(a_zero_range_that_fails_in_its_midst_says_why)
+{
+	static const struct rig_options o = { .origin_size = 300ull * BLOCK };
+	struct rig_request *q;
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	rig_fail(rig.dev.origin, FAULTY_ZERO, 1, 1, -ENOSPC);
+	q = rig_begin(&rig, 0, CWT_ZERO, 0, 300 * BLOCK, 0);
+	rig_settle(&rig);
+	ck_assert_int_eq(q->r.result, ZERO_CHUNK_BLOCKS * BLOCK);
+	ck_assert_int_eq(q->r.error, -ENOSPC);
+	rig_expect(&rig, 0, ZERO_CHUNK_BLOCKS * BLOCK, 0);
+	rig_free(q);
+	q = rig_begin(&rig, 0, CWT_ZERO, 0, 300 * BLOCK, 0);
+	rig_settle(&rig);
+	ck_assert_int_eq(q->r.result, 300 * BLOCK);
+	ck_assert_int_eq(q->r.error, 0);
+	rig_expect(&rig, 0, 300 * BLOCK, 0);
+	rig_free(q);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* By message nothing is wrong with the cache: what is not written stays, what is written goes. */
+START_TEST(bypass_by_message_keeps_what_is_not_written)
+{
+	uint64_t hits, cache_reads;
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	rig_warm(&rig, 0, 3);
+	ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+	ck_assert_int_eq(cwt_message(rig.e, "bypass on", NULL), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 3);
+	hits = rig_status(&rig).read_hits;
+	cache_reads = faulty_device_counts(rig.dev.cache).reads;
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, 8 * BLOCK, 0), 8 * BLOCK);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 100, 10, 0x61), 10);
+	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 5 * BLOCK, BLOCK, 0x62), BLOCK);
+	ck_assert_uint_eq(rig_status(&rig).read_hits, hits);
+	ck_assert_uint_eq(rig_status(&rig).write_hits, 0);
+	ck_assert_uint_eq(rig_status(&rig).bypassed, 10);
+	ck_assert_uint_eq(faulty_device_counts(rig.dev.cache).reads, cache_reads);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);
+	ck_assert(!rig_mapped(&rig, 0));
+	rig_check(&rig);
+	rig_kill(&rig);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);
+	ck_assert_int_eq(cwt_message(rig.e, "bypass on", NULL), 0);
+	ck_assert_int_eq(rig_do(&rig, CWT_ZERO, BLOCK, BLOCK, 0), BLOCK);
+	ck_assert_int_eq(cwt_message(rig.e, "bypass off", NULL), 0);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 2 * BLOCK, BLOCK, 0), BLOCK);
+	ck_assert_uint_eq(rig_status(&rig).read_hits, 1);
+	ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, 8 * BLOCK, 0), 8 * BLOCK);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Somebody has written to the origin, and the user says so: a kill right after the answer must not bring the old data back. */
+START_TEST(a_kill_does_not_undo_a_message_that_was_answered)
+{
+	static const struct { const char *text; uint32_t nr_left; } messages[] = { { "invalidate 0 1", 2 }, { "drop", 0 } };
+
+	for (unsigned i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+		struct rig rig;
+
+		rig_start(&rig, NULL);
+		rig_warm(&rig, 0, 3);
+		ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+		memory_device_bytes(rig.origin_memory)[17] ^= 0xff;
+		rig.expect[17] ^= 0xff;
+		ck_assert_int_eq(cwt_message(rig.e, messages[i].text, NULL), 0);
+		rig_kill(&rig);
+		ck_assert_int_eq(rig_open(&rig, false), 0);
+		ck_assert_uint_eq(rig_status(&rig).nr_mapped, messages[i].nr_left);
+		ck_assert_int_eq(rig_do(&rig, CWT_READ, 0, 3 * BLOCK, 0), 3 * BLOCK);
+		rig_check(&rig);
+		rig_end(&rig);
+	}
+}
+END_TEST
+
+/* One pass over a block is one miss, in however many reads, forwards or backwards: a scan is no wish to keep it. */
+START_TEST(a_scan_in_small_reads_leaves_the_warm_blocks)
+{
+	static const struct rig_options o = { .origin_size = 1400ull * BLOCK, .nr_cblocks = 256, .policy = "clock" };
+
+	for (unsigned backwards = 0; backwards < 2; backwards++) {
+		uint32_t nr_warm = 0;
+		struct rig rig;
+
+		rig_start(&rig, &o);
+		rig_warm(&rig, 0, 200);
+		for (uint32_t at = 200; at < 1400; at++)
+			for (uint32_t part = 0; part < 4; part++)
+				rig_do(&rig, CWT_READ, at * BLOCK + (backwards ? 3 - part : part) * BLOCK / 4, BLOCK / 4, 0);
+		for (uint32_t at = 0; at < 200; at++)
+			nr_warm += rig_mapped(&rig, at);
+		ck_assert_uint_ge(nr_warm, 190);	/* the ghost's fingerprints have twins */
+		ck_assert_uint_le(rig_status(&rig).promotions, 266);
+		rig_check(&rig);
+		rig_end(&rig);
+	}
+}
+END_TEST
+
+/* But to come back is: each block is wanted twice, by two passes. */
+START_TEST(a_second_pass_in_small_reads_is_a_second_miss)
+{
+	static const struct rig_options o = { .origin_size = 400ull * BLOCK, .nr_cblocks = 256, .policy = "clock" };
+	uint64_t before;
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	rig_warm(&rig, 0, 240);
+	rig_do(&rig, CWT_READ, 240 * BLOCK, 80 * BLOCK, 0);	/* no cblock is free after that */
+	before = rig_status(&rig).promotions;
+	for (uint32_t pass = 0; pass < 2; pass++)
+		for (uint32_t at = 320; at < 330; at++)
+			for (uint32_t part = 0; part < 4; part++)
+				rig_do(&rig, CWT_READ, at * BLOCK + part * BLOCK / 4, BLOCK / 4, 0);
+	for (uint32_t at = 320; at < 330; at++)
+		ck_assert(rig_mapped(&rig, at));
+	ck_assert_uint_eq(rig_status(&rig).promotions, before + 10);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(wrong_messages_are_refused_with_a_line)
 {
 	static const char *const wrong[] = { "", "nonsense", "bypass", "bypass maybe", "invalidate", "invalidate 1", "invalidate x 1",
@@ -503,7 +638,7 @@ START_TEST(wrong_messages_are_refused_with_a_line)
 	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);
 	ck_assert_int_eq(cwt_message(rig.e, "bypass on", &err), 0);
 	rig_do(&rig, CWT_READ, 0, BLOCK, 0);
-	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 2);
 	ck_assert_int_eq(cwt_message(rig.e, "bypass off", &err), 0);
 	rig_warm(&rig, 0, 1);
 	rig_check(&rig);
@@ -540,6 +675,11 @@ int main(void)
 	tcase_add_test(tc, passthrough_keeps_nothing_stale);
 	tcase_add_test(tc, more_requests_than_the_pool_has_are_all_answered);
 	tcase_add_test(tc, a_fill_reads_the_origin_once_for_all_who_wait);
+	tcase_add_test(tc, a_zero_range_that_fails_in_its_midst_says_why);
+	tcase_add_test(tc, bypass_by_message_keeps_what_is_not_written);
+	tcase_add_test(tc, a_kill_does_not_undo_a_message_that_was_answered);
+	tcase_add_test(tc, a_scan_in_small_reads_leaves_the_warm_blocks);
+	tcase_add_test(tc, a_second_pass_in_small_reads_is_a_second_miss);
 	tcase_add_test(tc, wrong_messages_are_refused_with_a_line);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
