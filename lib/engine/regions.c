@@ -61,7 +61,7 @@ size_t regions_bytes(const struct regions *r)
 
 static uint32_t region_of(const struct regions *r, oblock_t o)
 {
-	return o.v >> r->block_shift;
+	return (uint32_t)((uint64_t)o.v >> r->block_shift);	/* a region may be larger than 2^32 blocks */
 }
 
 void regions_need_locked(struct cwt *e, oblock_t o)

@@ -162,6 +162,8 @@ static void check_entries(struct check *c, const struct scan_page *page)
 
 		if (!mapping_reserved_is_zero(page->bytes, i))
 			note(c, "cblock %" PRIu64 ": reserved bytes are not zero", cblock);
+		if (!m.flags && !mapping_is_sane(&m, c->nr_oblocks))
+			damage(c, "cblock %" PRIu64 " is free, and its entry is not zeros", cblock);
 		if (!m.flags)
 			continue;
 		if (i >= nr) {

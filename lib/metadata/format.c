@@ -110,6 +110,13 @@ struct mapping mapping_get(const uint8_t *page, unsigned i)
 				 .hint = d->hint };
 }
 
+bool mapping_is_sane(const struct mapping *m, uint64_t nr_oblocks)
+{
+	if (!m->flags)
+		return !m->oblock && !m->hint;
+	return m->flags & MAPPING_FLAG_MAPPED && !(m->flags & ~MAPPING_FLAGS_KNOWN) && m->oblock < nr_oblocks;
+}
+
 bool mapping_reserved_is_zero(const uint8_t *page, unsigned i)
 {
 	const struct disk_mapping *d = entry_of(page, i);

@@ -26,6 +26,7 @@
 #define REGION_ALIGN_BYTES 65536u
 #define UUID_BYTES 16u
 #define GENERATION_MAX (UINT64_MAX >> 1)
+#define GENERATION_ROOM (1ull << 32)	/* a superblock has at least this many commits before it */
 
 enum page_type { PAGE_SUPERBLOCK = 1, PAGE_MAPPING, PAGE_LABEL, PAGE_RUNTIME, PAGE_REGION_MARKS, PAGE_FORMATTING,
 		 PAGE_IDENTITY };
@@ -80,6 +81,7 @@ struct region {
 
 #define STATE_CLEAN 1u		/* the last owner stopped in order */
 #define STATE_REGION_MARKS 2u	/* the last owner kept the region marks (--warm-after power) */
+#define STATES_KNOWN (STATE_CLEAN | STATE_REGION_MARKS)
 
 struct superblock {
 	uint64_t generation;
@@ -150,6 +152,8 @@ static inline uint64_t mapping_slot_page(const struct region *r, uint32_t page, 
 uint32_t mapping_nr_entries(uint32_t nr_cblocks, uint32_t page);
 void mapping_put(uint8_t *page, unsigned i, const struct mapping *m);
 struct mapping mapping_get(const uint8_t *page, unsigned i);
+/* Flags that there are, an oblock that the origin has, or nothing at all. */
+bool mapping_is_sane(const struct mapping *m, uint64_t nr_oblocks);
 bool mapping_reserved_is_zero(const uint8_t *page, unsigned i);
 
 /*

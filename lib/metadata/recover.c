@@ -78,7 +78,11 @@ static int erase_later(struct recovery *r, uint64_t page)
 
 static bool entry_is_good(struct recovery *r, const struct mapping *m, uint64_t nr_oblocks)
 {
-	if (m->flags & ~MAPPING_FLAGS_KNOWN || m->oblock >= nr_oblocks || bitmap_test(r->oblocks_seen, m->oblock))
+	if (!mapping_is_sane(m, nr_oblocks))
+		return false;
+	if (!m->flags)
+		return true;
+	if (bitmap_test(r->oblocks_seen, m->oblock))
 		return false;
 	bitmap_set(r->oblocks_seen, m->oblock);
 	return true;
@@ -101,13 +105,17 @@ static void read_entries(const struct read_ctx *ctx, const struct scan_page *pag
 	const struct superblock *sb = &ctx->s->sb;
 	uint64_t nr_oblocks = nr_oblocks_of(sb->origin_size_bytes, sb->block_size_bytes);
 
-	for (uint32_t i = 0; i < mapping_nr_entries(sb->nr_cblocks, page->number); i++) {
+	uint32_t nr = mapping_nr_entries(sb->nr_cblocks, page->number);
+
+	for (uint32_t i = 0; i < MAPPING_ENTRIES; i++) {
 		struct mapping m = mapping_get(page->bytes, i);
 
+		if (!entry_is_good(ctx->r, &m, nr_oblocks) || (i >= nr && m.flags)) {
+			ctx->r->bad_entry = true;	/* and nothing is asked about it: its oblock may be any number */
+			continue;
+		}
 		if (!m.flags)
 			continue;
-		if (!entry_is_good(ctx->r, &m, nr_oblocks))
-			ctx->r->bad_entry = true;
 		ctx->r->nr_mapped++;
 		if (must_drop(ctx, page->number * MAPPING_ENTRIES + i, &m)) {
 			ctx->r->nr_dropped++;

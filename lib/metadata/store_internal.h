@@ -120,7 +120,7 @@ void fingerprint_take(struct identity *to, const struct device_info *info, const
 struct recovery {
 	uint64_t digest;		/* of the slots chosen */
 	uint64_t nr_mapped;
-	bool bad_entry;			/* an oblock beyond the origin or mapped twice, or a flag that does not exist */
+	bool bad_entry;			/* an oblock beyond the origin or mapped twice, a cblock beyond the cache, ... */
 	uint64_t *erase;		/* page numbers of the slots to erase */
 	size_t nr_erase, room_erase;
 	uint8_t *oblocks_seen;

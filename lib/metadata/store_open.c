@@ -294,7 +294,7 @@ static bool is_untouched(struct store *s, const struct store_options *o, const s
 		if (o->boot_time_ns && origin->mtime_ns >= o->boot_time_ns)
 			return false;
 	}
-	return origin->mtime_ns <= last_ns + slack_ns;
+	return last_ns > INT64_MAX - slack_ns || origin->mtime_ns <= last_ns + slack_ns;
 }
 
 static bool tag_matches(struct store *s)

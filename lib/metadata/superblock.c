@@ -10,7 +10,9 @@
 
 /* 4 MiB: an origin of 1 TiB has 256 Ki regions, nine pages of marks. */
 #define REGION_SHIFT_DEFAULT 22u
-#define REGION_SHIFT_MAX 62u
+/* Of the largest origin there can be: 2^32 blocks of 2 MiB. */
+#define REGION_SHIFT_MAX 53u
+_Static_assert((uint64_t)BLOCK_MAX * BLOCK_SIZE_MAX < 1ull << REGION_SHIFT_MAX, "one region is enough for every origin");
 
 static void regions_encode(const struct region *r, uint32_t nr, struct disk_region *d)
 {
@@ -144,7 +146,8 @@ static uint64_t region_add(struct superblock *sb, uint64_t offset, uint64_t nr_p
 	return round_up_to(offset + nr_pages * PAGE_BYTES, REGION_ALIGN_BYTES);
 }
 
-uint64_t superblock_lay_out(struct superblock *sb)
+/* nr_mark_pages: of the region marks; a metadata that was fitted to another origin (--reset) has more than it needs. */
+static uint64_t lay_out(struct superblock *sb, uint64_t nr_mark_pages)
 {
 	uint64_t at = (uint64_t)RUNTIME_PAGE * PAGE_BYTES;
 
@@ -152,8 +155,13 @@ uint64_t superblock_lay_out(struct superblock *sb)
 	at = region_add(sb, at, 1, REGION_RUNTIME);
 	at = region_add(sb, at, IDENTITY_SLOTS, REGION_IDENTITY);
 	at = region_add(sb, at, nr_busy_pages_of(sb->nr_cblocks), REGION_BUSY_MARKS);
-	at = region_add(sb, at, nr_region_mark_pages_of(sb->origin_size_bytes, sb->region_shift), REGION_REGION_MARKS);
+	at = region_add(sb, at, nr_mark_pages, REGION_REGION_MARKS);
 	return region_add(sb, at, 2 * nr_mapping_pages_of(sb->nr_cblocks), REGION_MAPPING);
+}
+
+uint64_t superblock_lay_out(struct superblock *sb)
+{
+	return lay_out(sb, nr_region_mark_pages_of(sb->origin_size_bytes, sb->region_shift));
 }
 
 const struct region *superblock_region(const struct superblock *sb, enum region_kind kind)
@@ -190,7 +198,8 @@ static bool geometry_is_sane(const struct superblock *sb)
 	       sb->block_size_bytes <= BLOCK_SIZE_MAX && sb->nr_cblocks && sb->nr_cblocks <= BLOCK_MAX &&
 	       sb->origin_size_bytes && nr_oblocks_of(sb->origin_size_bytes, sb->block_size_bytes) <= BLOCK_MAX &&
 	       sb->region_shift >= log2_of(sb->block_size_bytes) && sb->region_shift <= REGION_SHIFT_MAX &&
-	       sb->generation && sb->floor_generation <= sb->generation + 1;
+	       sb->generation && sb->generation <= GENERATION_MAX - GENERATION_ROOM &&
+	       sb->floor_generation <= sb->generation + 1 && !(sb->state & ~STATES_KNOWN);
 }
 
 static bool regions_overlap(const struct region *a, const struct region *b)
@@ -217,21 +226,20 @@ static bool regions_are_placed(const struct superblock *sb)
 	return true;
 }
 
-static bool region_has(const struct superblock *sb, enum region_kind kind, uint64_t nr_pages)
+/*
+ * The regions of the kinds that this version knows are exactly where it would put them, and as long.  Only the length of
+ * the region marks is the table's own, and they suffice.  Others may follow.
+ */
+static bool regions_are_ours(const struct superblock *sb)
 {
-	const struct region *r = superblock_region(sb, kind);
+	const struct region *marks = superblock_region(sb, REGION_REGION_MARKS);
+	uint64_t needed = nr_region_mark_pages_of(sb->origin_size_bytes, sb->region_shift);
+	struct superblock own = *sb;
 
-	return r && r->len_bytes / PAGE_BYTES >= nr_pages;
-}
-
-static bool regions_suffice(const struct superblock *sb)
-{
-	return region_has(sb, REGION_RUNTIME, 1) &&
-	       superblock_region(sb, REGION_RUNTIME)->offset_bytes == (uint64_t)RUNTIME_PAGE * PAGE_BYTES &&
-	       region_has(sb, REGION_IDENTITY, IDENTITY_SLOTS) &&
-	       region_has(sb, REGION_BUSY_MARKS, nr_busy_pages_of(sb->nr_cblocks)) &&
-	       region_has(sb, REGION_REGION_MARKS, nr_region_mark_pages_of(sb->origin_size_bytes, sb->region_shift)) &&
-	       region_has(sb, REGION_MAPPING, 2 * nr_mapping_pages_of(sb->nr_cblocks));
+	if (!marks || marks->len_bytes / PAGE_BYTES < needed)
+		return false;
+	lay_out(&own, marks->len_bytes / PAGE_BYTES);
+	return sb->nr_regions >= own.nr_regions && !memcmp(sb->regions, own.regions, own.nr_regions * sizeof(*own.regions));
 }
 
 int superblock_check(const struct superblock *sb, uint64_t metadata_size_bytes, bool for_writing, const char *name,
@@ -241,7 +249,7 @@ int superblock_check(const struct superblock *sb, uint64_t metadata_size_bytes, 
 
 	if (ret)
 		return ret;
-	if (!geometry_is_sane(sb) || !regions_are_placed(sb) || !regions_suffice(sb))
+	if (!geometry_is_sane(sb) || !regions_are_placed(sb) || !regions_are_ours(sb))
 		return error_set(err, -EINVAL,
 				 "%s: the metadata's superblock verifies, but its values make no sense (--reset drops "
 				 "the cached contents and starts cold)",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 METADATA_FIXTURE = tests/unit/metadata-fixture.c tests/unit/metadata-fixture.h
 METADATA_TESTS = tests/unit/test-metadata-format tests/unit/test-store tests/unit/test-store-crash \
-	tests/unit/test-store-fuzz tests/unit/test-metadata-check tests/unit/test-store-marks
+	tests/unit/test-store-fuzz tests/unit/test-metadata-check tests/unit/test-store-marks \
+	tests/unit/test-store-hostile
 TESTS += $(METADATA_TESTS)
 check_PROGRAMS += $(METADATA_TESTS)
 
@@ -25,6 +26,10 @@ tests_unit_test_metadata_check_SOURCES = tests/unit/test-metadata-check.c $(META
 tests_unit_test_metadata_check_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_metadata_check_LDADD = $(UNIT_LIBS)
 
+tests_unit_test_store_hostile_SOURCES = tests/unit/test-store-hostile.c $(METADATA_FIXTURE)
+tests_unit_test_store_hostile_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_store_hostile_LDADD = $(UNIT_LIBS)
+
 tests_unit_test_store_marks_SOURCES = tests/unit/test-store-marks.c $(METADATA_FIXTURE)
 tests_unit_test_store_marks_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_marks_LDADD = $(UNIT_LIBS)
@@ -33,3 +38,8 @@ EXTRA_DIST += tests/golden/busy-marks-page.hex tests/golden/identity-page.hex te
 	tests/golden/lease.hex tests/golden/mapping-page.hex tests/golden/metadata.dump \
 	tests/golden/region-marks-page.hex tests/golden/runtime-page.hex tests/golden/superblock-v1.hex \
 	tests/golden/superblock.hex
+
+# Every single bit of every page in use; two minutes on an idle machine.
+.PHONY: check-bit-flips
+check-bit-flips: tests/unit/test-store-hostile
+	CWT_FLIP_STRIDE=1 CK_RUN_CASE=store-hostile tests/unit/test-store-hostile

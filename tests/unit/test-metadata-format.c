@@ -302,7 +302,15 @@ START_TEST(a_superblock_whose_values_make_no_sense_is_refused_with_a_line)
 	REFUSED_IF(sb.regions[4].len_bytes = UINT64_MAX & ~4095ull, "sense");
 	REFUSED_IF(sb.regions[4].offset_bytes = sb.regions[3].offset_bytes, "sense");
 	REFUSED_IF(sb.regions[0].offset_bytes += 100 * 65536, "sense");
-	REFUSED_IF(sb.regions[4].offset_bytes += 65536, "truncated");
+	REFUSED_IF(sb.regions[4].offset_bytes += 65536, "sense");
+	REFUSED_IF(sb.regions[2].len_bytes += 4096, "sense");
+	REFUSED_IF(sb.regions[3].len_bytes += 65536, "sense");
+	REFUSED_IF(sb.regions[4].flags = 0, "sense");
+	REFUSED_IF(sb.regions[4].len_bytes += 4096, "sense");
+	REFUSED_IF(sb.region_shift = 54, "sense");
+	REFUSED_IF(sb.state |= 4, "sense");
+	REFUSED_IF(sb.generation = GENERATION_MAX - 100, "sense");
+	assert_refused(&good, good.regions[4].offset_bytes + good.regions[4].len_bytes - 1, "truncated");
 	REFUSED_IF(sb.regions[5] = ((struct region){ 100 << 16, 4096, 99, REGION_REQUIRED }); sb.nr_regions++,
 		   "kind 99");
 }
