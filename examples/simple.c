@@ -2,6 +2,7 @@
 /*
  * The smallest use of libcachewt: open an image through a cache, write, flush, read back, look at the counters, close.
  *
+ *	sudo ldconfig			(once, after make install)
  *	cc -o simple simple.c $(pkg-config --cflags --libs libcachewt)
  *	truncate -s 10M disk.img
  *	./simple disk.img disk.cache disk.meta

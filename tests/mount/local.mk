@@ -22,6 +22,7 @@ MOUNT_TESTS = \
 	tests/mount/test-damaged-metadata.sh \
 	tests/mount/test-dead-mount-is-replaced.sh \
 	tests/mount/test-default-paths.sh \
+	tests/mount/test-examples.sh \
 	tests/mount/test-ext4-on-loop.sh \
 	tests/mount/test-faults-of-the-cache.sh \
 	tests/mount/test-faults-of-the-origin.sh \
@@ -63,7 +64,7 @@ MOUNT_TESTS = \
 TESTS += $(MOUNT_TESTS)
 dist_check_SCRIPTS += $(MOUNT_TESTS)
 EXTRA_DIST += tests/mount/functions.sh tests/mount/filesystem.sh tests/mount/container.sh tests/mount/memory-group.sh \
-	tests/mount/private-mounts.sh
+	tests/mount/private-mounts.sh tests/mount/examples.awk
 
 check_PROGRAMS += tests/mount/fsync-writer tests/mount/hostile-mount tests/mount/io-helper tests/mount/kill9-writer \
 	tests/mount/page-helper
