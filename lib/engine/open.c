@@ -108,6 +108,20 @@ static void sleep_ms(unsigned ms)
 	nanosleep(&ts, NULL);
 }
 
+/* Who has the store locked, where that can be seen; else the line stays what the device says. */
+static int say_owner(struct opening *o, const char *path, int ret)
+{
+	struct owner owner;
+
+	if (!owner_find(path, &owner))
+		return ret;
+	if (*owner.mountpoint)
+		return error_set(o->err, ret, "%s: in use by process %ld (%s), mounted on %s (unmount it, or wait until it has "
+				 "ended)", path, owner.pid, owner.name, owner.mountpoint);
+	return error_set(o->err, ret, "%s: in use by process %ld (%s), which has it locked (unmount it, or wait until it has "
+			 "ended)", path, owner.pid, *owner.name ? owner.name : "?");
+}
+
 /*
  * umount returns before the daemon has ended: an owner that says "stopping" is waited for, any other is an error at
  * once.  Only the metadata is ever waited for: it is unlocked last, so whoever has it can have the other two, unless a
@@ -118,7 +132,6 @@ static int open_locked(struct opening *o, const char *path, const struct aio_opt
 {
 	const unsigned pause_ms = 50;
 	unsigned waited_ms = 0;
-	long owner;
 	int ret;
 
 	for (;; waited_ms += pause_ms) {
@@ -128,10 +141,7 @@ static int open_locked(struct opening *o, const char *path, const struct aio_opt
 			break;
 		sleep_ms(pause_ms);
 	}
-	owner = ret == -EBUSY ? owner_find(path) : 0;
-	if (owner)
-		error_set(o->err, ret, "%s: in use by process %ld (unmount it, or wait until it has ended)", path, owner);
-	return ret;
+	return ret == -EBUSY ? say_owner(o, path, ret) : ret;
 }
 
 /*
