@@ -388,6 +388,7 @@ START_TEST(a_kill_drops_what_a_buffered_cache_was_written_since_its_flush)
 	marks_write_stale(rig.e);
 	before = copy_of(rig.cache_memory);
 	ck_assert_int_eq(rig_do(&rig, CWT_WRITE, 0, BLOCK, 0x74), BLOCK);
+	marks_write_stale(rig.e);		/* had it been cleared, that would be visible */
 	lose_writes(rig.cache_memory, before);
 	memory_device_lose(rig.cache_memory, 0);
 	free(before);
