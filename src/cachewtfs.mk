@@ -11,7 +11,8 @@ src_libfront_la_LIBADD = lib/libcachewt-internal.la $(JSON_LIBS) $(GLIB_LIBS) $(
 bin_PROGRAMS += src/cachewtfs
 src_cachewtfs_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src -DFUSE_USE_VERSION=35 $(FUSE_CFLAGS) $(GLIB_CFLAGS)
 src_cachewtfs_SOURCES = src/control.c src/control.h src/daemon.c src/daemon.h src/invalidate.c src/invalidate.h src/loop.c \
-	src/loop.h src/main.c src/mountpoint.c src/mountpoint.h src/ops.c src/ops.h src/pool.c src/pool.h \
+	src/loop.h src/main.c src/mountpoint.c src/mountpoint.h src/ops.c src/ops.h src/pidfile.c src/pidfile.h src/pool.c \
+	src/pool.h \
 	src/report.c src/report.h src/ring.c src/ring.h src/server.c src/server.h src/session.c src/session.h src/tree.c \
 	src/tree.h src/warnings.c src/warnings.h src/worker.c src/worker.h
 src_cachewtfs_LDADD = src/libfront.la $(FUSE_LIBS) $(GLIB_LIBS)

@@ -25,6 +25,21 @@ void daemon_open_standard_fds(void)
 		close(fd);
 }
 
+void daemon_close_inherited(int keep, int keep2)
+{
+	const int ends[] = { keep < keep2 ? keep : keep2, keep < keep2 ? keep2 : keep };
+	unsigned from = STDERR_FILENO + 1;
+
+	for (int i = 0; i < 2; i++) {
+		if (ends[i] < (int)from)
+			continue;
+		if (ends[i] > (int)from)
+			close_range(from, (unsigned)ends[i] - 1, 0);
+		from = (unsigned)ends[i] + 1;
+	}
+	close_range(from, ~0u, 0);
+}
+
 void daemon_print_line(const char *text)
 {
 	char line[2 * sizeof(((struct cwt_error *)0)->text)];

@@ -13,6 +13,9 @@
 /* Make sure that descriptors 0, 1 and 2 are open, so that a store cannot become stderr. */
 void daemon_open_standard_fds(void);
 
+/* What whoever started us had open is not ours to keep open.  All above stderr but these two are closed; -1: none. */
+void daemon_close_inherited(int keep, int keep2);
+
 /* Fork; returns in the child only, *report is where its report goes.  -EAGAIN ...: no child, with a line. */
 int daemon_fork(int *report, struct cwt_error *err);
 

@@ -246,3 +246,80 @@ char **loop_devices_without_direct_io(const struct block_view *view)
 	g_ptr_array_add(names, NULL);
 	return (char **)g_ptr_array_free(names, FALSE);
 }
+
+/*
+ * ------------------------------------------------------------------ who uses the image
+ */
+static bool is_over_image(const struct block_view *view, const char *folder)
+{
+	char *backing_file = read_line(folder, "loop/backing_file");
+	const struct mount_entry *mount = backing_file ? mounts_find(view->mounts, backing_file) : NULL;
+	bool found = mount && !strcmp(mount->device, view->image_device);
+
+	g_free(backing_file);
+	return found;
+}
+
+static void add_mounts_of(const struct block_view *view, const char *folder, const char *name, GString *out)
+{
+	char *device = read_line(folder, "dev"), *node = g_strconcat("/dev/", name, NULL);
+
+	for (guint i = 0; i < view->mounts->len; i++) {
+		const struct mount_entry *entry = g_ptr_array_index(view->mounts, i);
+
+		if (!strcmp(entry->source, node) || (device && !strcmp(entry->device, device)))
+			g_string_append_printf(out, "%s%s", out->len ? ", " : "", entry->mountpoint);
+	}
+	g_free(node);
+	g_free(device);
+}
+
+/* Its partitions are folders of it; what is stacked on it, and on them, is in holders. */
+static void add_all_mounts(const struct block_view *view, const char *folder, const char *name, unsigned depth, GString *out)
+{
+	char *holders = g_build_filename(folder, "holders", NULL);
+	const char *const folders[] = { folder, holders };
+
+	add_mounts_of(view, folder, name, out);
+	for (size_t i = 0; depth < DEPTH_MAX && i < G_N_ELEMENTS(folders); i++) {
+		GDir *dir = g_dir_open(folders[i], 0, NULL);
+		const char *entry;
+
+		while (dir && (entry = g_dir_read_name(dir))) {
+			char *inner = g_build_filename(folders[i], entry, NULL);
+
+			if (has(inner, "dev") && (i == 1 || has(inner, "partition")))
+				add_all_mounts(view, inner, entry, depth + 1, out);
+			g_free(inner);
+		}
+		if (dir)
+			g_dir_close(dir);
+	}
+	g_free(holders);
+}
+
+char **loop_devices_users(const struct block_view *view)
+{
+	char *folder = g_build_filename(view->sysfs, "block", NULL);
+	GPtrArray *users = g_ptr_array_new();
+	GDir *dir = g_dir_open(folder, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		char *device = g_build_filename(folder, name, NULL);
+		GString *mounts = g_string_new(NULL);
+
+		if (g_str_has_prefix(name, "loop") && is_over_image(view, device)) {
+			add_all_mounts(view, device, name, 0, mounts);
+			g_ptr_array_add(users, mounts->len ? g_strdup_printf("/dev/%s (mounted on %s)", name, mounts->str)
+							   : g_strdup_printf("/dev/%s", name));
+		}
+		g_string_free(mounts, TRUE);
+		g_free(device);
+	}
+	if (dir)
+		g_dir_close(dir);
+	g_free(folder);
+	g_ptr_array_add(users, NULL);
+	return (char **)g_ptr_array_free(users, FALSE);
+}

@@ -52,4 +52,10 @@ char *place_on_image(const struct block_view *view, const struct place *place);
 /* The names of the loop devices over the image that use the page cache.  NULL-ended; free with g_strfreev(). */
 char **loop_devices_without_direct_io(const struct block_view *view);
 
+/*
+ * The loop devices over the image, each with what is mounted on it, its partitions and what is stacked on them:
+ * "/dev/loop0 (mounted on /mnt/a, /mnt/b)".  NULL-ended; free with g_strfreev().
+ */
+char **loop_devices_users(const struct block_view *view);
+
 #endif

@@ -28,10 +28,12 @@
 #include "mount_table.h"
 #include "mountpoint.h"
 #include "paths.h"
+#include "pidfile.h"
 #include "report.h"
 #include "ring.h"
 #include "server.h"
 #include "session.h"
+#include "status_text.h"
 
 #define EXIT_USAGE 2
 #define WAIT_STOPPING_MS 60000		/* for an owner that says it is about to end */
@@ -50,6 +52,7 @@ struct program {
 	bool dead_mount;		/* lies on the mountpoint */
 	dev_t mount_dev;		/* of our mount; 0: not known */
 	int mounts_fd;			/* the table of mounts; -1: not watched */
+	struct pidfile pidfile;
 	uint64_t look_ms;		/* when to look what its change means; 0: it has not changed */
 };
 
@@ -119,6 +122,9 @@ static int detach_dead_mount(struct program *p, struct cwt_error *err)
 
 	if (ret)
 		return ret;
+	ret = paths_hold_mountpoint(&p->paths);
+	if (ret)
+		return error_set(err, ret, "%s: %s, below the dead mount (start again)", p->paths.mountpoint, strerror(-ret));
 	log_warning("%s: %s", p->paths.mountpoint, said);
 	if (p->report >= 0)
 		fprintf(stderr, "cachewtfs: %s: %s\n", p->paths.mountpoint, said);
@@ -137,34 +143,64 @@ static void prepare_threads(void)
 	memory_keep_heap();
 }
 
+/*
+ * What would end the process has a meaning or is ignored, for the end leaves a dead mount: SIGXFSZ makes a write fail with
+ * EFBIG, SIGTTOU would stop a daemon in the background of a terminal that it logs to.  What tells of a bug stays as it is,
+ * and so do SIGTSTP and SIGCONT.
+ */
+static const int stop_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGXCPU };
+static const int ignored_signals[] = { SIGPIPE, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, SIGXFSZ,
+				       SIGTTIN, SIGTTOU };
+
 static void block_signals(struct program *p)
 {
 	sigset_t set;
 
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
+	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++)
+		sigaddset(&set, stop_signals[i]);
+	sigaddset(&set, SIGUSR1);
 	if (p->report < 0)
 		sigaddset(&set, SIGHUP);
 	else
 		signal(SIGHUP, SIG_IGN);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(ignored_signals); i++)
+		signal(ignored_signals[i], SIG_IGN);
+	for (int signo = SIGRTMIN; signo <= SIGRTMAX; signo++)
+		signal(signo, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);	/* who started us may have ignored it: then nobody could wait for fusermount3 */
+	sigprocmask(SIG_SETMASK, &set, NULL);
 	p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int write_pidfile(const char *path, struct cwt_error *err)
+/* Status context: to ask the engine may wait. */
+static void run_statistics(struct job *base)
 {
-	char *text = g_strdup_printf("%ld\n", (long)getpid());
-	GError *error = NULL;
-	int ret = 0;
+	struct server_job *job = container_of(base, struct server_job, job);
+	struct cwt_status s;
 
-	if (path && !g_file_set_contents(path, text, -1, &error)) {
-		ret = error_set(err, -EIO, "--pidfile %s: %s (give a path that can be written)", path, error->message);
-		g_error_free(error);
-	}
-	g_free(text);
-	return ret;
+	cwt_get_status(job->server->cwt, &s);
+	log_info("statistics: read hits %llu, read misses %llu, write hits %llu, write misses %llu, bypassed %llu, "
+		 "promotions %llu, demotions %llu, mapped %llu of %llu, origin errors %llu, cache errors %llu, "
+		 "metadata errors %llu, in flight %llu, bypass %s", (unsigned long long)s.read_hits,
+		 (unsigned long long)s.read_misses, (unsigned long long)s.write_hits, (unsigned long long)s.write_misses,
+		 (unsigned long long)s.bypassed, (unsigned long long)s.promotions, (unsigned long long)s.demotions,
+		 (unsigned long long)s.nr_mapped, (unsigned long long)s.nr_cblocks,
+		 (unsigned long long)(s.origin_read_errors + s.origin_write_errors + s.origin_flush_errors),
+		 (unsigned long long)(s.cache_read_errors + s.cache_write_errors + s.cache_flush_errors),
+		 (unsigned long long)s.metadata_errors, (unsigned long long)s.requests_in_flight,
+		 status_bypass_name(s.bypass));
+	g_free(job);
+}
+
+static void log_statistics(struct program *p)
+{
+	struct server_job *job = g_new0(struct server_job, 1);
+
+	job->job.run = run_statistics;
+	job->server = &p->server;
+	if (!worker_push(&p->server.statuses, &job->job))
+		g_free(job);
 }
 
 enum event { EVENT_READY, EVENT_ENDED, EVENT_SIGNAL };
@@ -206,6 +242,10 @@ static enum event wait_for_event(struct program *p, bool ready)
 		if (ready && atomic_load(&p->server.ready))
 			return EVENT_READY;
 		n = read(p->signal_fd, &info, sizeof(info));
+		if (n == (ssize_t)sizeof(info) && info.ssi_signo == SIGUSR1) {
+			log_statistics(p);
+			continue;
+		}
 		if (n == (ssize_t)sizeof(info)) {
 			log_info("%s: stopping", strsignal((int)info.ssi_signo));
 			return EVENT_SIGNAL;
@@ -231,15 +271,21 @@ static void report_transport(struct program *p)
 static int mount_and_serve(struct program *p, struct cwt_error *err)
 {
 	struct stat st;
-	int fuse_fd, ret = session_mount(&p->server, &p->paths, &fuse_fd, err);
+	int fuse_fd, ret;
 
+	if (paths_follow_mountpoint(&p->paths))
+		log_warning("MOUNTPOINT was moved meanwhile: it is mounted on %s", p->paths.mountpoint);
+	ret = session_mount(&p->server, &p->paths, &fuse_fd, err);
 	if (ret)
 		return ret;
+	if (p->paths.mountpoint_fd >= 0)
+		close(p->paths.mountpoint_fd);	/* else what lies below could not be unmounted */
+	p->paths.mountpoint_fd = -1;
 	loops_run(p->loops, fuse_fd);
 	if (wait_for_event(p, true) != EVENT_READY)
 		return error_set(err, -EINTR, "%s: the mount ended before it was ready (start again)",
 				 p->paths.mountpoint);
-	if (!stat(p->paths.mountpoint, &st)) {
+	if (!stat(p->paths.mountpoint, &st) && S_ISDIR(st.st_mode)) {
 		p->mount_dev = st.st_dev;
 		warnings_mounted(p->server.warnings, st.st_dev);
 		p->mounts_fd = open(MOUNT_TABLE, O_RDONLY | O_CLOEXEC);
@@ -252,7 +298,7 @@ static int mount_and_serve(struct program *p, struct cwt_error *err)
 	 * memory.  Nothing may come after the lock but these two, for what comes later is not locked.
 	 */
 	atomic_store(&p->server.locked, memory_lock());
-	return write_pidfile(p->paths.pidfile, err);
+	return pidfile_write(&p->pidfile, p->paths.pidfile, err);
 }
 
 /*
@@ -274,11 +320,11 @@ static void watch_second_signal(struct program *p, enum event event)
 
 	nr_signals = event == EVENT_SIGNAL;
 	close(p->signal_fd);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
+	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++) {
+		sigaction(stop_signals[i], &action, NULL);
+		sigaddset(&set, stop_signals[i]);
+	}
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -303,6 +349,16 @@ static void write_back_pages(struct program *p)
 	g_free(path);
 }
 
+static void warn_users(struct program *p)
+{
+	char **users = warnings_users(p->server.warnings);
+
+	for (char **user = users; *user; user++)
+		log_warning("%s is over the image: what was written there and not synced is lost, and from now on all use of it "
+			    "fails (unmount and detach it before a stop)", *user);
+	g_strfreev(users);
+}
+
 /* While the loops still serve: the kernel may have questions. */
 static void unmount(struct program *p)
 {
@@ -316,6 +372,8 @@ static void unmount(struct program *p)
 	if (nr_handles)
 		log_warning("%u open file%s in %s (a loop device counts as one): from now on they fail", nr_handles,
 			    nr_handles == 1 ? "" : "s", p->paths.mountpoint);
+	if (nr_handles)
+		warn_users(p);
 	if (nr_handles && p->options.page_cache && !p->options.read_only)
 		write_back_pages(p);
 	ret = mountpoint_unmount(p->paths.mountpoint, nr_handles != 0);
@@ -368,6 +426,7 @@ static int serve(struct program *p)
 	bool io_flusher;
 	int ret;
 
+	umask(077);		/* for what we make; the pidfile sets its own mode */
 	block_signals(p);
 	prepare_threads();
 	io_flusher = memory_be_io_flusher();
@@ -405,9 +464,10 @@ static int serve(struct program *p)
 	watch_second_signal(p, event);
 	cwt_stopping(p->server.cwt);
 	ret = close_all(p);
-	if (p->paths.pidfile)
-		unlink(p->paths.pidfile);
-	if (ret)
+	pidfile_remove(&p->pidfile);
+	if (!ret)
+		log_info("stopped: the origin has everything, and the cache is clean");
+	else
 		log_error("the stop was not clean: %s; the next start decides what of the cache is good",
 			  strerror(-ret));
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -439,8 +499,11 @@ static int prepare(struct program *p, int argc, char **argv, struct cwt_error *e
 	}
 	if (p->options.io_uring && rings_check(err))
 		return EXIT_FAILURE;
-	if (paths_resolve(&p->options, &p->paths, err) || mountpoint_check(p->paths.mountpoint, &p->dead_mount, err))
+	if (paths_resolve(&p->options, &p->paths, err) || pidfile_check(p->paths.pidfile, err))
 		return EXIT_FAILURE;
+	if (p->paths.fuse_fd < 0 && mountpoint_check(p->paths.mountpoint, &p->dead_mount, err))
+		return EXIT_FAILURE;
+	daemon_close_inherited(p->paths.mountpoint_fd, p->paths.fuse_fd);
 	return -1;
 }
 

@@ -39,8 +39,11 @@ bool mount_entry_parse(char *line, struct mount_entry *entry)
 	entry->mountpoint = word;
 	while ((word = strsep(&rest, " ")) && strcmp(word, "-"))
 		;
+	if (!word)
+		return false;
 	entry->type = strsep(&rest, " ");
 	entry->source = strsep(&rest, " \n");
+	entry->options = rest ? strsep(&rest, " \n") : word + strlen(word);
 	if (!entry->type || !entry->source)
 		return false;
 	unescape(entry->mountpoint);
@@ -88,20 +91,6 @@ char *mount_type_at(const char *path)
 	return at.type;
 }
 
-int mount_id_of(int fd)
-{
-	char *path = g_strdup_printf("/proc/self/fdinfo/%d", fd), *text = NULL, *line;
-	int id = -1;
-
-	if (g_file_get_contents(path, &text, NULL, NULL)) {
-		line = strstr(text, "mnt_id:");
-		id = line ? atoi(line + strlen("mnt_id:")) : -1;
-	}
-	g_free(text);
-	g_free(path);
-	return id;
-}
-
 struct type_of { int id; char *type; };
 
 static bool see_type_of(void *ctx, const struct mount_entry *entry)
@@ -119,6 +108,51 @@ char *mount_type_of(int id)
 
 	each_mount(MOUNT_TABLE, see_type_of, &of);
 	return of.type;
+}
+
+/* The number after key in /proc/self/fdinfo/FD; -1: there is none. */
+static int fdinfo_number(int fd, const char *key)
+{
+	char *path = g_strdup_printf("/proc/self/fdinfo/%d", fd), *text = NULL, *line = NULL;
+	int number = -1;
+
+	if (g_file_get_contents(path, &text, NULL, NULL))
+		line = strstr(text, key);
+	if (line)
+		number = atoi(line + strlen(key));
+	g_free(text);
+	g_free(path);
+	return number;
+}
+
+int mount_id_of(int fd)
+{
+	return fdinfo_number(fd, "mnt_id:");
+}
+
+struct fuse_mount { char device[32]; char *mountpoint, *options; };
+
+static bool see_fuse_mount(void *ctx, const struct mount_entry *entry)
+{
+	struct fuse_mount *mount = ctx;
+
+	if (strcmp(entry->device, mount->device) != 0)
+		return false;
+	mount->mountpoint = g_strdup(entry->mountpoint);
+	mount->options = g_strdup(entry->options);
+	return true;
+}
+
+char *mount_of_fuse_fd(int fd, char **options)
+{
+	struct fuse_mount mount = { "", NULL, NULL };
+	int connection = fdinfo_number(fd, "fuse_connection:");
+
+	g_snprintf(mount.device, sizeof(mount.device), "0:%d", connection);
+	if (connection > 0)
+		each_mount(MOUNT_TABLE, see_fuse_mount, &mount);
+	*options = mount.options;
+	return mount.mountpoint;
 }
 
 struct visible { const char *type, *source; bool found; };
@@ -148,6 +182,7 @@ static void free_entry(gpointer data)
 	g_free(entry->mountpoint);
 	g_free(entry->type);
 	g_free(entry->source);
+	g_free(entry->options);
 	g_free(entry);
 }
 
@@ -156,7 +191,7 @@ static bool see_all(void *ctx, const struct mount_entry *entry)
 	struct mount_entry *copy = g_new(struct mount_entry, 1);
 
 	*copy = (struct mount_entry){ g_strdup(entry->id), g_strdup(entry->device), g_strdup(entry->mountpoint),
-				      g_strdup(entry->type), g_strdup(entry->source) };
+				      g_strdup(entry->type), g_strdup(entry->source), g_strdup(entry->options) };
 	g_ptr_array_add(ctx, copy);
 	return false;
 }

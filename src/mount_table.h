@@ -13,6 +13,7 @@ struct mount_entry {
 	char *id;		/* a number */
 	char *device;		/* "MAJOR:MINOR", the st_dev of its files (but on btrfs, which has one for each subvolume) */
 	char *mountpoint, *type, *source;
+	char *options;		/* of the file system: "rw,user_id=0,allow_other" */
 };
 
 /* Take line apart, in place, without the kernel's \ooo escapes: entry points into it.  false: no such line.  Pure. */
@@ -20,6 +21,12 @@ bool mount_entry_parse(char *line, struct mount_entry *entry);
 
 /* The type of what is mounted (topmost) on the absolute path; NULL: nothing.  Free with g_free(). */
 char *mount_type_at(const char *path);
+
+/*
+ * The mountpoint and the file system's options of the FUSE connection that fd, one of /dev/fuse, serves; NULL: it is not
+ * seen, or the kernel does not tell.  Free both with g_free().
+ */
+char *mount_of_fuse_fd(int fd, char **options);
 
 /* Is there a mount of this type and source anywhere that this process can see? */
 bool mount_is_visible(const char *type, const char *source);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include <xxhash.h>
 
 #include "base/bits.h"
+#include "mount_table.h"
 #include "paths.h"
 
 #define BASE_BYTES_MAX 200
@@ -115,23 +117,93 @@ static int resolve_origin(const char *given, struct paths *paths, struct cwt_err
 	return 0;
 }
 
+/* mount.fuse3 with drop_privileges has mounted already, and hands on its descriptor of /dev/fuse. */
+static int take_fuse_fd(const char *given, struct paths *paths, struct cwt_error *err)
+{
+	char *options = NULL;
+	int ret = 0;
+
+	if (fcntl(paths->fuse_fd, F_SETFD, FD_CLOEXEC))
+		return error_set(err, -errno, "%s: %s (mount.fuse3 opens it)", given, strerror(errno));
+	paths->mountpoint = mount_of_fuse_fd(paths->fuse_fd, &options);
+	if (!paths->mountpoint)
+		paths->mountpoint = g_strdup(given);
+	/* Without them the kernel lets everybody in, at the control files too. */
+	if (options && strstr(options, "allow_other") && !strstr(options, "default_permissions"))
+		ret = error_set(err, -EPERM, "%s: mounted with allow_other but without default_permissions (give both to mount)",
+				paths->mountpoint);
+	g_free(options);
+	return ret;
+}
+
+/* The path of what fd is; NULL: it has none any more. */
+static char *path_of(int fd)
+{
+	char *self = g_strdup_printf("/proc/self/fd/%d", fd), *path = g_file_read_link(self, NULL);
+
+	g_free(self);
+	if (path && (*path != '/' || g_str_has_suffix(path, " (deleted)"))) {
+		g_free(path);
+		return NULL;
+	}
+	return path;
+}
+
+/* With O_PATH, which asks nothing of a dead mount. */
 static int resolve_mountpoint(const char *given, struct paths *paths, struct cwt_error *err)
 {
-	struct stat st;
-	int ret = real_path(given, &paths->mountpoint);
+	char rest;
+	int ret = 0;
 
+	if (sscanf(given, "/dev/fd/%d%c", &paths->fuse_fd, &rest) == 1)
+		return take_fuse_fd(given, paths, err);
+	paths->fuse_fd = -1;
+	paths->mountpoint_fd = open(given, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (paths->mountpoint_fd < 0) {
+		ret = -errno;
+	} else {
+		paths->mountpoint = path_of(paths->mountpoint_fd);
+		ret = paths->mountpoint ? 0 : real_path(given, &paths->mountpoint);
+	}
 	if (ret)
 		return error_set(err, ret, "%s: %s (MOUNTPOINT is a directory that exists)", given, strerror(-ret));
-	if (!stat(paths->mountpoint, &st) && !S_ISDIR(st.st_mode))
-		return error_set(err, -ENOTDIR, "%s: %s (MOUNTPOINT is a directory)", given, strerror(ENOTDIR));
 	return 0;
+}
+
+bool paths_follow_mountpoint(struct paths *paths)
+{
+	char *now = paths->mountpoint_fd >= 0 ? path_of(paths->mountpoint_fd) : NULL;
+
+	if (!now || !strcmp(now, paths->mountpoint)) {
+		g_free(now);
+		return false;
+	}
+	g_free(paths->mountpoint);
+	paths->mountpoint = now;
+	return true;
+}
+
+int paths_hold_mountpoint(struct paths *paths)
+{
+	char *now;
+	bool same;
+
+	if (paths->mountpoint_fd >= 0)
+		close(paths->mountpoint_fd);
+	paths->mountpoint_fd = open(paths->mountpoint, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (paths->mountpoint_fd < 0)
+		return -errno;
+	now = path_of(paths->mountpoint_fd);
+	same = now && !strcmp(now, paths->mountpoint);
+	g_free(now);
+	return same ? 0 : -ENOTDIR;
 }
 
 int paths_resolve(const struct options *options, struct paths *paths, struct cwt_error *err)
 {
 	int ret;
 
-	*paths = (struct paths){ .pair = 1 };
+	*paths = (struct paths){ .pair = 1, .mountpoint_fd = -1, .fuse_fd = -1 };
 	ret = resolve_origin(options->origin, paths, err);
 	if (!ret)
 		ret = resolve_mountpoint(options->mountpoint, paths, err);
@@ -190,13 +262,34 @@ static void set_pair(struct paths *paths, unsigned pair)
 	}
 }
 
+/* Whoever may put files there may give us a cache with whatever contents, or take the pair away. */
+static int check_folder(const char *folder, struct cwt_error *err)
+{
+	struct stat st;
+
+	if (stat(folder, &st))
+		return error_set(err, -errno, "%s: %s (name the files with --cache and --metadata)", folder, strerror(errno));
+	if (st.st_uid != geteuid())
+		return error_set(err, -EPERM, "%s: belongs to user %u, not to %u (chown it, or name the files with --cache and "
+				 "--metadata)", folder, (unsigned)st.st_uid, (unsigned)geteuid());
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return error_set(err, -EPERM, "%s: others may write it, its mode is %04o (chmod go-w %s, or name the files with "
+				 "--cache and --metadata)", folder, (unsigned)st.st_mode & 07777, folder);
+	return 0;
+}
+
 int paths_choose_pair(const struct options *options, struct paths *paths, struct cwt_error *err)
 {
+	int ret;
+
 	if (!paths->cache_is_default && !paths->metadata_is_default)
 		return 0;
 	if (g_mkdir_with_parents(paths->folder, 0700))
 		return error_set(err, -errno, "%s: %s (name the files with --cache and --metadata)", paths->folder,
 				 strerror(errno));
+	ret = check_folder(paths->folder, err);
+	if (ret)
+		return ret;
 	for (unsigned pair = 1; pair <= PATHS_PAIRS_MAX; pair++) {
 		set_pair(paths, pair);
 		if (!options->read_only || !pair_is_taken(paths))

@@ -18,7 +18,9 @@
 
 struct paths {
 	char *origin;			/* real path */
-	char *mountpoint;		/* real path */
+	char *mountpoint;		/* real path; "/dev/fd/N" where fuse_fd's is not known */
+	int mountpoint_fd;		/* with O_PATH: this directory, whatever its name comes to mean; -1: none */
+	int fuse_fd;			/* MOUNTPOINT was /dev/fd/N: it is mounted already; -1: it was not */
 	char *pidfile;			/* absolute, or NULL */
 	char *cache, *metadata;		/* absolute; of pair nr where the default is used */
 	bool cache_is_default, metadata_is_default;
@@ -35,7 +37,17 @@ int paths_resolve(const struct options *options, struct paths *paths, struct cwt
 void paths_free(struct paths *paths);
 
 /*
+ * Before the mount, since stores may take long to open: where the held directory is now.  It may have been moved; a link
+ * in its place is never followed.  true: mountpoint was changed.
+ */
+bool paths_follow_mountpoint(struct paths *paths);
+
+/* After what lay on the mountpoint was detached: hold what was below.  -ENOTDIR ...: it is not the same place any more. */
+int paths_hold_mountpoint(struct paths *paths);
+
+/*
  * Choose the default pair: the first one, or, for read-only mounts, the first that nobody has locked; make its folder.
+ * -EPERM: that folder is another user's, or others may write it.
  * Sets cache and metadata.  -EBUSY beyond PATHS_PAIRS_MAX.
  */
 int paths_choose_pair(const struct options *options, struct paths *paths, struct cwt_error *err);

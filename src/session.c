@@ -2,8 +2,11 @@
 /* See session.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "mountpoint.h"
 #include "ops.h"
@@ -71,6 +74,44 @@ static int new_session(struct server *server, const struct paths *paths)
 	return err;
 }
 
+static bool has_auto_unmount(char *const *options)
+{
+	for (; *options; options++)
+		if (!strcmp(*options, "auto_unmount"))
+			return true;
+	return false;
+}
+
+/* Is the name still that of the held directory? */
+static bool is_held(const struct paths *paths)
+{
+	struct stat held, named;
+
+	return !fstat(paths->mountpoint_fd, &held) && !lstat(paths->mountpoint, &named) && held.st_dev == named.st_dev &&
+	       held.st_ino == named.st_ino;
+}
+
+/*
+ * As root on the directory that we hold, so that nobody who may rename it has us mount elsewhere.  fusermount3 resolves
+ * the name itself, with the rights of the user who calls it; so for a user, and where mount(2) is not for us, the name.
+ */
+static int mount_session(struct fuse_session *session, const struct options *options, const struct paths *paths)
+{
+	char held[64];
+
+	g_snprintf(held, sizeof(held), paths->fuse_fd >= 0 ? "/dev/fd/%d" : "/proc/self/fd/%d",
+		   paths->fuse_fd >= 0 ? paths->fuse_fd : paths->mountpoint_fd);
+	if (paths->fuse_fd >= 0)
+		return fuse_session_mount(session, held) ? -EIO : 0;
+	if (!geteuid() && !has_auto_unmount(options->fuse) && !fuse_session_mount(session, held))
+		return 0;
+	if (!is_held(paths)) {
+		fprintf(stderr, "it is not the directory any more that it was\n");
+		return -EAGAIN;
+	}
+	return fuse_session_mount(session, paths->mountpoint) ? -EIO : 0;
+}
+
 int session_mount(struct server *server, const struct paths *paths, int *fuse_fd, struct cwt_error *err)
 {
 	char why[400];
@@ -78,8 +119,8 @@ int session_mount(struct server *server, const struct paths *paths, int *fuse_fd
 
 	report_capture_begin();
 	error = new_session(server, paths);
-	if (!error && fuse_session_mount(server->session, paths->mountpoint))
-		error = -EIO;
+	if (!error)
+		error = mount_session(server->session, server->options, paths);
 	report_capture_end(error != 0, why, sizeof(why));
 	if (error) {
 		if (server->session)

@@ -113,3 +113,17 @@ char **warnings_look(struct warnings *warnings)
 	say_new(warnings, (char **)lines->pdata);
 	return (char **)g_ptr_array_free(lines, FALSE);
 }
+
+char **warnings_users(struct warnings *warnings)
+{
+	struct block_view view = { .sysfs = SYSFS, .mounts = mounts_read(MOUNT_TABLE) };
+	char image_device[sizeof(warnings->image_device)], **users;
+
+	pthread_mutex_lock(&warnings->lock);
+	g_strlcpy(image_device, warnings->image_device, sizeof(image_device));
+	pthread_mutex_unlock(&warnings->lock);
+	view.image_device = image_device;
+	users = loop_devices_users(&view);
+	g_ptr_array_unref(view.mounts);
+	return users;
+}

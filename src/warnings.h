@@ -22,4 +22,7 @@ void warnings_mounted(struct warnings *warnings, dev_t image_device);
 /* Look now.  Any thread, also one that serves requests.  NULL-ended; free with g_strfreev(). */
 char **warnings_look(struct warnings *warnings);
 
+/* The loop devices over the image and what is mounted on them: loop_devices_users(). */
+char **warnings_users(struct warnings *warnings);
+
 #endif

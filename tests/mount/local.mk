@@ -30,6 +30,7 @@ MOUNT_TESTS = \
 	tests/mount/test-fio-verify.sh \
 	tests/mount/test-full-cache-disk.sh \
 	tests/mount/test-fuse-origin.sh \
+	tests/mount/test-hostile-start.sh \
 	tests/mount/test-io-uring.sh \
 	tests/mount/test-kill9.sh \
 	tests/mount/test-kill9-filesystem.sh \
@@ -48,6 +49,7 @@ MOUNT_TESTS = \
 	tests/mount/test-punch-zero-seek.sh \
 	tests/mount/test-read-only.sh \
 	tests/mount/test-reset-of-damaged-metadata.sh \
+	tests/mount/test-signals.sh \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
 	tests/mount/test-synchronous-writes.sh \
