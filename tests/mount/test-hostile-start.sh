@@ -42,6 +42,7 @@ echo "$daemon" >>"$tmp/daemons"
 # ------------------------------------------------------------------ who is in the way
 
 # Who only has the origin open is not named; who has it locked is, and where it is mounted if the kernel tells.
+# shellcheck disable=SC2217
 sleep 60 <"$origin" &
 bystander=$!
 echo $bystander >>"$tmp/daemons"
