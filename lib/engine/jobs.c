@@ -7,22 +7,27 @@
 #include "engine/engine.h"
 #include "engine/migration.h"
 
-static struct job *jobs_pop(struct jobs *jobs)
+static const unsigned job_threads[NR_JOB_KINDS] = {
+	[JOB_WAIT] = JOB_WAIT_THREADS,
+	[JOB_MARKS] = JOB_MARKS_THREADS,
+	[JOB_BULK] = JOB_BULK_THREADS,
+};
+
+static struct job *jobs_pop(struct jobs *jobs, enum job_kind kind)
 {
-	struct list *n = list_pop(&jobs->queue);
+	struct list *n = list_pop(&jobs->queue[kind]);
 
 	return n ? list_entry(n, struct job, node) : NULL;
 }
 
-static void *job_thread(void *arg)
+static void job_thread_run(struct cwt *e, enum job_kind kind)
 {
-	struct cwt *e = arg;
 	struct jobs *jobs = &e->jobs;
 	struct job *job;
 
 	pthread_mutex_lock(&jobs->lock);
 	for (;;) {
-		job = jobs_pop(jobs);
+		job = jobs_pop(jobs, kind);
 		if (job) {
 			pthread_mutex_unlock(&jobs->lock);
 			job->run(e, job);
@@ -30,12 +35,35 @@ static void *job_thread(void *arg)
 		} else if (jobs->stop) {
 			break;
 		} else {
-			pthread_cond_wait(&jobs->cond, &jobs->lock);
+			pthread_cond_wait(&jobs->cond[kind], &jobs->lock);
 		}
 	}
 	pthread_mutex_unlock(&jobs->lock);
+}
+
+static void *job_thread_wait(void *e)
+{
+	job_thread_run(e, JOB_WAIT);
 	return NULL;
 }
+
+static void *job_thread_marks(void *e)
+{
+	job_thread_run(e, JOB_MARKS);
+	return NULL;
+}
+
+static void *job_thread_bulk(void *e)
+{
+	job_thread_run(e, JOB_BULK);
+	return NULL;
+}
+
+static void *(*const job_thread_mains[NR_JOB_KINDS])(void *e) = {
+	[JOB_WAIT] = job_thread_wait,
+	[JOB_MARKS] = job_thread_marks,
+	[JOB_BULK] = job_thread_bulk,
+};
 
 static struct timespec deadline_after(uint32_t ms)
 {
@@ -84,17 +112,39 @@ void jobs_init(struct cwt *e)
 	pthread_mutex_init(&jobs->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&jobs->cond, &attr);
 	pthread_cond_init(&jobs->commit_cond, &attr);
 	pthread_condattr_destroy(&attr);
-	list_init(&jobs->queue);
+	for (unsigned kind = 0; kind < NR_JOB_KINDS; kind++) {
+		pthread_cond_init(&jobs->cond[kind], NULL);
+		list_init(&jobs->queue[kind]);
+	}
 }
 
 void jobs_exit(struct cwt *e)
 {
-	pthread_cond_destroy(&e->jobs.cond);
+	for (unsigned kind = 0; kind < NR_JOB_KINDS; kind++)
+		pthread_cond_destroy(&e->jobs.cond[kind]);
 	pthread_cond_destroy(&e->jobs.commit_cond);
 	pthread_mutex_destroy(&e->jobs.lock);
+}
+
+/* Without region marks nobody has any to write. */
+static unsigned nr_threads_of(const struct cwt *e, enum job_kind kind)
+{
+	return kind == JOB_MARKS && !e->options.warm_after_power ? 0 : job_threads[kind];
+}
+
+static int jobs_start_kind(struct cwt *e, enum job_kind kind)
+{
+	struct jobs *jobs = &e->jobs;
+	int ret = 0;
+
+	for (unsigned n = nr_threads_of(e, kind); n && !ret; n--) {
+		ret = -pthread_create(&jobs->threads[jobs->nr_threads], NULL, job_thread_mains[kind], e);
+		if (!ret)
+			jobs->nr_threads++;
+	}
+	return ret;
 }
 
 int jobs_start(struct cwt *e)
@@ -104,11 +154,8 @@ int jobs_start(struct cwt *e)
 
 	if (e->options.env.stepped)
 		return 0;
-	while (!ret && jobs->nr_threads < JOB_THREADS) {
-		ret = -pthread_create(&jobs->threads[jobs->nr_threads], NULL, job_thread, e);
-		if (!ret)
-			jobs->nr_threads++;
-	}
+	for (unsigned kind = 0; kind < NR_JOB_KINDS && !ret; kind++)
+		ret = jobs_start_kind(e, kind);
 	if (!ret)
 		ret = -pthread_create(&jobs->commit_thread, NULL, commit_thread, e);
 	if (!ret)
@@ -124,7 +171,8 @@ void jobs_stop(struct cwt *e)
 
 	pthread_mutex_lock(&jobs->lock);
 	jobs->stop = true;
-	pthread_cond_broadcast(&jobs->cond);
+	for (unsigned kind = 0; kind < NR_JOB_KINDS; kind++)
+		pthread_cond_broadcast(&jobs->cond[kind]);
 	pthread_cond_broadcast(&jobs->commit_cond);
 	pthread_mutex_unlock(&jobs->lock);
 	while (jobs->nr_threads)
@@ -141,8 +189,9 @@ void jobs_post(struct cwt *e, struct job *job)
 	struct jobs *jobs = &e->jobs;
 
 	pthread_mutex_lock(&jobs->lock);
-	list_add_tail(&jobs->queue, &job->node);
-	pthread_cond_signal(&jobs->cond);
+	job->number = jobs->nr_posted++;
+	list_add_tail(&jobs->queue[job->kind], &job->node);
+	pthread_cond_signal(&jobs->cond[job->kind]);
 	pthread_mutex_unlock(&jobs->lock);
 }
 
@@ -156,12 +205,28 @@ void jobs_kick_commit(struct cwt *e)
 	pthread_mutex_unlock(&jobs->lock);
 }
 
+static struct job *jobs_pop_oldest(struct jobs *jobs)
+{
+	struct job *oldest = NULL;
+
+	for (unsigned kind = 0; kind < NR_JOB_KINDS; kind++) {
+		struct job *job;
+
+		if (list_empty(&jobs->queue[kind]))
+			continue;
+		job = list_entry(jobs->queue[kind].next, struct job, node);
+		if (!oldest || job->number < oldest->number)
+			oldest = job;
+	}
+	return oldest ? jobs_pop(jobs, oldest->kind) : NULL;
+}
+
 bool jobs_step(struct cwt *e)
 {
 	struct job *job;
 
 	pthread_mutex_lock(&e->jobs.lock);
-	job = jobs_pop(&e->jobs);
+	job = jobs_pop_oldest(&e->jobs);
 	pthread_mutex_unlock(&e->jobs.lock);
 	if (job)
 		job->run(e, job);

@@ -86,6 +86,7 @@ static void regions_start_locked(struct cwt *e)
 		return;
 	e->regions.running = true;
 	e->regions.job.run = regions_run;
+	e->regions.job.kind = JOB_MARKS;
 	jobs_post(e, &e->regions.job);
 }
 

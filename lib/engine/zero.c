@@ -119,6 +119,7 @@ static void zero_run(struct cwt *e, struct job *job)
 void zero_post(struct zero_chunk *z)
 {
 	z->job.run = zero_run;
+	z->job.kind = JOB_BULK;
 	jobs_post(z->loop->engine, &z->job);
 }
 

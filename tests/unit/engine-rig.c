@@ -81,7 +81,7 @@ int rig_open(struct rig *rig, bool reset)
 {
 	struct engine_options eo = { .mode = rig->o.mode, .policy = rig->o.policy, .read_only = rig->o.read_only, .reset = reset,
 		.warm_after_power = rig->o.warm_after_power,
-		.env = { .now_ms = rig_now_ms, .ctx = rig, .boot_id = { rig->boot, 1 }, .pid = 1, .stepped = true, .seed = 1 } };
+		.env = { .now_ms = rig_now_ms, .ctx = rig, .boot_id = { rig->boot, 1 }, .pid = 1, .stepped = !rig->o.threads, .seed = 1 } };
 	int ret;
 
 	rig->dev.origin = rig_wrap(rig->origin_memory, true, rig->o.read_only);

@@ -27,6 +27,7 @@ struct rig_options {
 	const char *policy;		/* NULL: lru, which promotes at every miss */
 	enum cwt_mode mode;
 	bool read_only, warm_after_power, cache_buffered;
+	bool threads;			/* jobs and commits have theirs: then engine_step_job() is not to be called */
 };
 
 struct rig {

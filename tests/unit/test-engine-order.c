@@ -323,6 +323,63 @@ START_TEST(a_write_after_the_snapshot_keeps_its_region_mark)
 }
 END_TEST
 
+/* W3: its mark is a matter of the metadata; who waits for it waits for no flush and no fallocate of a slow origin. */
+START_TEST(a_write_that_waits_for_its_region_mark_waits_for_no_other_job)
+{
+	struct rig_options o = { .nr_cblocks = 8, .warm_after_power = true, .threads = true };
+	struct rig_request *slow[4], *write;
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	end_without_jobs(&rig, rig_begin(&rig, 0, CWT_READ, 0, BLOCK, 0));
+	for (unsigned i = 0; rig_status(&rig).nr_mapped < 1; i++) {
+		ck_assert_uint_lt(i, 1000);
+		cwt_loop_turn(rig.loop[0]);
+		if (faulty_device_nr_pending(rig.dev.cache))
+			faulty_device_step(rig.dev.cache, 0);
+	}
+	hold(rig.dev.origin, FAULTY_FLUSH, 0, 0);
+	hold(rig.dev.origin, FAULTY_ZERO, 0, 0);
+	slow[0] = rig_begin(&rig, 0, CWT_FLUSH, 0, 0, 0);
+	for (unsigned i = 1; i < 4; i++)
+		slow[i] = rig_begin(&rig, 0, CWT_PUNCH, (2 + i) * BLOCK, BLOCK, 0);
+	for (unsigned ms = 0; faulty_device_counts(rig.dev.origin).flushes + faulty_device_counts(rig.dev.origin).zeros < 2; ms++) {
+		ck_assert_uint_lt(ms, 10000);
+		cwt_loop_turn(rig.loop[0]);
+		sleep_ms(1);
+	}
+	write = rig_begin(&rig, 0, CWT_WRITE, 0, BLOCK, 0x37);
+	for (unsigned ms = 0; !write->done; ms++) {
+		ck_assert_msg(ms < 10000, "it waits for a job of another kind");
+		cwt_loop_turn(rig.loop[0]);
+		if (faulty_device_nr_pending(rig.dev.origin))
+			faulty_device_step(rig.dev.origin, 0);
+		if (faulty_device_nr_pending(rig.dev.cache))
+			faulty_device_step(rig.dev.cache, 0);
+		sleep_ms(1);
+	}
+	rig_expect(&rig, 0, BLOCK, 0x37);
+	rig_free(write);
+	faulty_device_release(rig.dev.origin);
+	for (unsigned i = 0; i < 4; i++) {
+		for (unsigned ms = 0; !slow[i]->done; ms++) {
+			ck_assert_uint_lt(ms, 10000);
+			cwt_loop_turn(rig.loop[0]);
+			sleep_ms(1);
+		}
+		if (i)
+			rig_expect(&rig, (2 + i) * BLOCK, BLOCK, 0);
+		rig_free(slow[i]);
+	}
+	rig_check(&rig);
+	for (unsigned i = 0; i < RIG_LOOPS; i++)
+		cwt_loop_close(rig.loop[i]);
+	ck_assert_int_eq(cwt_close(rig.e), 0);
+	rig.e = NULL;
+	rig_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine-order");
@@ -337,6 +394,7 @@ int main(void)
 	tcase_add_test(tc, a_commit_waits_with_its_flush_of_the_origin_for_that_of_an_fsync);
 	tcase_add_test(tc, a_write_to_a_block_whose_removal_is_not_committed_waits_for_its_region_mark);
 	tcase_add_test(tc, a_mark_stays_until_the_cache_leg_has_ended);
+	tcase_add_test(tc, a_write_that_waits_for_its_region_mark_waits_for_no_other_job);
 	tcase_add_test(tc, a_cblock_removed_after_the_snapshot_is_freed_by_the_next_commit);
 	tcase_add_test(tc, region_marks_stay_until_both_stores_are_flushed);
 	tcase_add_test(tc, a_write_after_the_snapshot_keeps_its_region_mark);
