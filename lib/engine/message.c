@@ -72,15 +72,55 @@ static int message_drop(struct cwt *e, const char *args, struct cwt_error *err)
 	return 0;
 }
 
-static void invalidate_block_locked(struct cwt *e, oblock_t o)
-{
-	cblock_t c = map_lookup(&e->map, o);
-	struct cell *cell = cell_find(&e->cells, o);
+/* How much is looked at before others get the lock. */
+#define INVALIDATE_SLICE 1024u
 
-	if (!cblock_is_none(c))
+/* Oblocks [first, last]. */
+struct range { uint64_t first, last; };
+
+static bool range_has(const struct range *range, uint32_t oblock)
+{
+	return oblock >= range->first && oblock <= range->last;
+}
+
+static void invalidate_fills_locked(struct cwt *e, const struct range *range)
+{
+	list_for_each(n, &e->fills) {
+		struct fill *f = list_entry(n, struct fill, all_node);
+
+		f->void_it |= range_has(range, f->oblock.v);
+	}
+}
+
+/* From is one of the blocks that are walked: an oblock, or, where these are fewer, a cblock. */
+static void invalidate_slice_locked(struct cwt *e, const struct range *range, bool by_cblock, uint64_t from, uint64_t nr)
+{
+	for (uint64_t i = from; i < from + nr; i++) {
+		cblock_t c = by_cblock ? CBLOCK(i) : map_lookup(&e->map, OBLOCK(i));
+
+		if (cblock_is_none(c) || map_cb(&e->map, c)->state != CB_MAPPED || !range_has(range, map_cb(&e->map, c)->oblock))
+			continue;
 		cblock_remove_locked(e, c, REMOVAL_INVALIDATION);
-	if (cell && cell->fill)
-		cell->fill->void_it = true;
+	}
+}
+
+/*
+ * A range of terabytes has more oblocks than there are cblocks: then these are walked.  In slices, so that requests get on
+ * meanwhile.  Fills under way are void before the first slice: whatever is published after that was read after this began.
+ */
+static void invalidate(struct cwt *e, const struct range *range)
+{
+	bool by_cblock = range->last - range->first >= e->nr_cblocks;
+	uint64_t at = by_cblock ? 0 : range->first, end = by_cblock ? e->nr_cblocks : range->last + 1;
+
+	pthread_mutex_lock(&e->lock);
+	invalidate_fills_locked(e, range);
+	pthread_mutex_unlock(&e->lock);
+	for (; at < end; at += INVALIDATE_SLICE) {
+		pthread_mutex_lock(&e->lock);
+		invalidate_slice_locked(e, range, by_cblock, at, MIN(end - at, INVALIDATE_SLICE));
+		pthread_mutex_unlock(&e->lock);
+	}
 }
 
 static int message_invalidate(struct cwt *e, const char *args, struct cwt_error *err)
@@ -94,11 +134,7 @@ static int message_invalidate(struct cwt *e, const char *args, struct cwt_error 
 	if (offset >= e->origin_size || !len)
 		return 0;
 	end = offset + MIN((uint64_t)len, e->origin_size - offset);
-	for (uint64_t o = offset >> e->block_shift; o <= (end - 1) >> e->block_shift; o++) {
-		pthread_mutex_lock(&e->lock);
-		invalidate_block_locked(e, OBLOCK(o));
-		pthread_mutex_unlock(&e->lock);
-	}
+	invalidate(e, &(struct range){ offset >> e->block_shift, (end - 1) >> e->block_shift });
 	return 0;
 }
 

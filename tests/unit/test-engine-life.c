@@ -441,6 +441,30 @@ START_TEST(passthrough_keeps_nothing_stale)
 END_TEST
 
 /* More than the pool of block requests at once: the front door waits, and everything is answered (I13). */
+/* More oblocks than cblocks, and fewer: each walks something else. */
+START_TEST(invalidating_a_range_removes_what_lies_in_it_and_voids_its_fills)
+{
+	struct rig_options o = { .origin_size = 64 * BLOCK, .nr_cblocks = 8 };
+	static const char *const messages[] = { "invalidate 8192 18446744073709551615", "invalidate 8192 12288" };
+	struct rig_request *fill;
+	struct rig rig;
+
+	rig_start(&rig, &o);
+	rig_warm(&rig, 0, 4);
+	fill = rig_begin(&rig, 0, CWT_READ, 4 * BLOCK, BLOCK, 0);
+	cwt_loop_turn(rig.loop[0]);
+	ck_assert_int_eq(cwt_message(rig.e, messages[_i], NULL), 0);
+	for (uint32_t n = 0; n < 4; n++)
+		ck_assert_int_eq(rig_mapped(&rig, n), n < 2);
+	rig_settle(&rig);
+	ck_assert(!rig_mapped(&rig, 4));
+	ck_assert_uint_eq(rig_status(&rig).invalidations, 2);
+	rig_free(fill);
+	rig_check(&rig);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(more_requests_than_the_pool_has_are_all_answered)
 {
 	struct rig_options o = { .origin_size = 600 * BLOCK, .nr_cblocks = 64 };
@@ -673,6 +697,7 @@ int main(void)
 	tcase_add_test(tc, a_request_over_several_blocks_answers_the_prefix_that_succeeded);
 	tcase_add_test(tc, a_read_only_origin_is_never_written);
 	tcase_add_test(tc, passthrough_keeps_nothing_stale);
+	tcase_add_loop_test(tc, invalidating_a_range_removes_what_lies_in_it_and_voids_its_fills, 0, 2);
 	tcase_add_test(tc, more_requests_than_the_pool_has_are_all_answered);
 	tcase_add_test(tc, a_fill_reads_the_origin_once_for_all_who_wait);
 	tcase_add_test(tc, a_zero_range_that_fails_in_its_midst_says_why);
