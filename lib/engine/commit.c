@@ -55,8 +55,8 @@ bool engine_commit_due(struct cwt *e)
 	bool due;
 
 	pthread_mutex_lock(&e->lock);
-	due = !e->commit.dead && (e->commit.wanted || ((e->commit.nr_dirty || e->regions.nr_marked ||
-							write_back_flush_due_locked(&e->write_back)) &&
+	due = !e->commit.dead && now >= e->commit.retry_ms &&
+	      (e->commit.wanted || ((e->commit.nr_dirty || e->regions.nr_marked || write_back_flush_due_locked(&e->write_back)) &&
 		now - e->stats.last_commit_ms >= e->options.commit_interval_ms));
 	pthread_mutex_unlock(&e->lock);
 	return due;
@@ -124,6 +124,8 @@ static int commit_snapshot(struct cwt *e)
  */
 void cache_lost(struct cwt *e, int error)
 {
+	static struct log_limit limit;
+
 	pthread_mutex_lock(&e->lock);
 	e->stats.cache_flush_errors++;
 	if (!mutant_is(MUTANT_CACHE_FLUSH_FAILURE_KEEPS))
@@ -132,7 +134,8 @@ void cache_lost(struct cwt *e, int error)
 		bypass_start_locked(e, CWT_BYPASS_CACHE_ERRORS, "the cache %s has lost writes: %s", e->dev.cache->name,
 				    strerror(-error));
 	pthread_mutex_unlock(&e->lock);
-	log_warning("%s: flush failed, its contents are dropped: %s", e->dev.cache->name, strerror(-error));
+	log_limited(&limit, LOG_LEVEL_WARNING, "%s: flush failed, its contents are dropped: %s", e->dev.cache->name,
+		    strerror(-error));
 }
 
 static int commit_flush_cache(struct cwt *e)
@@ -170,33 +173,58 @@ static void commit_done_locked(struct cwt *e)
 	}
 	memset(e->commit.snapshot_pages, 0, e->commit.nr_pages / 8 + 1);
 	e->stats.commits++;
+	e->commit.nr_failed = 0;
+	e->commit.retry_ms = 0;
 	regions_committed_locked(e);
 	migration_balance_locked(e);
 }
 
-static void commit_failed_locked(struct cwt *e, int error)
+/*
+ * Whatever it was, it is tried again later and later.  A failure of the metadata or of the cache's flush that stays is
+ * trouble that somebody has to look at: the cache is of little use without commits, which alone give cblocks back.
+ */
+static void commit_retry_locked(struct cwt *e, enum commit_step step, int error)
 {
-	e->stats.metadata_errors++;
+	struct engine_commit *cs = &e->commit;
+
+	cs->retry_ms = engine_now_ms(e) + MIN(COMMIT_RETRY_MS << MIN(cs->nr_failed, 16u), COMMIT_RETRY_MAX_MS);
+	if (++cs->nr_failed != COMMIT_FAILURES_MAX)
+		return;
+	if (step == COMMIT_STORE)
+		bypass_start_locked(e, CWT_BYPASS_METADATA, "%u commits to %s failed, one after the other: %s", cs->nr_failed,
+				    e->dev.metadata->name, strerror(-error));
+	else if (step == COMMIT_FLUSH_CACHE)
+		bypass_start_locked(e, CWT_BYPASS_CACHE_ERRORS, "%u flushes of %s failed, one after the other: %s",
+				    cs->nr_failed, e->dev.cache->name, strerror(-error));
+}
+
+static void commit_failed_locked(struct cwt *e, enum commit_step step, int error)
+{
+	if (step == COMMIT_STORE)
+		e->stats.metadata_errors++;
 	commit_take_back_locked(e);
 	regions_keep_locked(e);
+	commit_retry_locked(e, step, error);
 	if (!store_commit_outcome_unknown(e->store))
 		return;
 	e->commit.dead = true;
 	bypass_start_locked(e, CWT_BYPASS_METADATA, "a commit to %s failed: %s", e->dev.metadata->name, strerror(-error));
 }
 
+/* The store has logged what went wrong with it. */
 static int engine_commit_end(struct cwt *e, int error)
 {
 	static struct log_limit limit;
+	enum commit_step step = e->commit.step;
 
 	pthread_mutex_lock(&e->lock);
 	e->commit.step = COMMIT_IDLE;
 	if (error)
-		commit_failed_locked(e, error);
+		commit_failed_locked(e, step, error);
 	else
 		commit_done_locked(e);
 	pthread_mutex_unlock(&e->lock);
-	if (error)
+	if (error && step != COMMIT_STORE)
 		log_limited(&limit, LOG_LEVEL_ERROR, "%s: commit failed: %s", e->dev.metadata->name, strerror(-error));
 	return error;
 }
@@ -213,8 +241,10 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 	pthread_mutex_unlock(&e->lock);
 	if (dead)
 		return cs->step == COMMIT_IDLE ? -EROFS : engine_commit_end(e, -EROFS);
-	if (lost && cs->step != COMMIT_IDLE && !store_commit_superblock_issued(e->store))
+	if (lost && cs->step != COMMIT_IDLE && !store_commit_superblock_issued(e->store)) {
+		cs->step = COMMIT_FLUSH_ORIGIN;		/* it is the origin's failure, wherever we were */
 		return engine_commit_end(e, -EIO);	/* E2 */
+	}
 	switch (cs->step) {
 	case COMMIT_IDLE:
 		cs->flags = flags | (e->options.warm_after_power ? COMMIT_FLUSH : 0);
@@ -225,13 +255,17 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 		return 1;
 	case COMMIT_FLUSH_CACHE:
 		ret = commit_flush_cache(e);
+		if (ret)
+			return engine_commit_end(e, ret);
 		cs->step = cs->flags & COMMIT_FLUSH ? COMMIT_FLUSH_ORIGIN : COMMIT_STORE;
-		return ret ? engine_commit_end(e, ret) : 1;
+		return 1;
 	case COMMIT_FLUSH_ORIGIN:
 		/* Read-only too: an earlier mount may have died before its flush (R6). */
 		ret = mutant_is(MUTANT_ORIGIN_NOT_FLUSHED) ? 0 : flush_origin(e);
+		if (ret)
+			return engine_commit_end(e, ret);
 		cs->step = COMMIT_STORE;
-		return ret ? engine_commit_end(e, ret) : 1;
+		return 1;
 	case COMMIT_STORE:
 		ret = store_commit_step(e->store);
 		return ret == 1 ? 1 : engine_commit_end(e, ret);

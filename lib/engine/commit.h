@@ -7,8 +7,10 @@
  *	FLUSH_ORIGIN   only with COMMIT_FLUSH
  *	STORE          the store's own steps: pages, superblocks (C4, C5); then the removed cblocks become free (C6)
  *
- * When the outcome is sure to be "no", everything goes back to dirty and removed, and is tried again (C9).  When it is
- * not known, the cache is bypassed for good and the metadata is not written any more.
+ * When the outcome is sure to be "no", everything goes back to dirty and removed, and is tried again (C9), after a pause
+ * that doubles with each failure; after COMMIT_FAILURES_MAX of them the cache is bypassed, and the tries go on, so that
+ * what was dropped comes to be committed when the disk works again.  When the outcome is not known, the cache is bypassed
+ * for good and the metadata is not written any more.
  *
  * A commit runs on the commit thread, or on that of a message or of the stop; one at a time, by commit.run_lock.  It
  * holds cwt.lock for the copies and for the end only.
@@ -18,6 +20,9 @@
 
 #include "base/types.h"
 
+#define COMMIT_RETRY_MS 100u		/* the first pause */
+#define COMMIT_RETRY_MAX_MS 10000u
+#define COMMIT_FAILURES_MAX 5u
 #define COMMIT_PAGES_MAX 4096u		/* changed pages at which migrations wait for a commit: 16 MiB of copies */
 
 struct cwt;

@@ -89,6 +89,8 @@ struct engine_commit {
 	uint32_t nr_pages, nr_dirty;
 	bool changed;			/* anything to commit */
 	bool wanted;			/* do not wait for the interval: free cblocks run low */
+	unsigned nr_failed;		/* since the last one that succeeded */
+	uint64_t retry_ms;		/* engine_now_ms(): none before */
 	enum commit_step step;		/* run_lock */
 	unsigned flags;			/* run_lock: COMMIT_FLUSH, COMMIT_CLEAN */
 	bool origin_lost;		/* a flush of the origin failed since the snapshot (E2) */

@@ -320,11 +320,12 @@ static void commit_succeeded(struct store *s)
 
 static void commit_failed(struct store *s, int error)
 {
+	static struct log_limit limit;
 	bool unknown = s->commit.state >= STEP_FIRST;
 
-	log_error("%s: commit %llu failed: %s; %s", s->dev.metadata->name,
-		  (unsigned long long)s->commit.next.generation, strerror(-error),
-		  unknown ? "its outcome is not known" : "it is void");
+	log_limited(&limit, LOG_LEVEL_ERROR, "%s: commit %llu failed: %s; %s", s->dev.metadata->name,
+		    (unsigned long long)s->commit.next.generation, strerror(-error),
+		    unknown ? "its outcome is not known" : "it is void");
 	if (unknown)
 		atomic_store(&s->outcome_unknown, true);
 	commit_end(s);

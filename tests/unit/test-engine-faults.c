@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The fault table of HACKING.md, row by row: what the user is told, what becomes of the mapping, and that nothing stale is read. */
 #include "engine-rig.h"
+#include "metadata/store_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -203,6 +204,82 @@ START_TEST(a_mark_that_cannot_be_written_bypasses_the_cache)
 	ck_assert_int_eq(rig_open(&rig, false), 0);
 	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
 	rig_check(&rig);
+}
+END_TEST
+
+/* At the pages of mappings: the outcome is sure, so it is tried again, and again. */
+START_TEST(commits_that_keep_failing_are_tried_less_and_less_and_bypass_the_cache)
+{
+	const struct region *mapping = superblock_region(&rig.e->store->sb, REGION_MAPPING);
+	struct faulty_rule rule = { .kinds = FAULTY_WRITE, .effect = FAULTY_FAIL, .error = -EIO,
+		.offset_bytes = mapping->offset_bytes, .len_bytes = mapping->len_bytes };
+	uint64_t commits, begin_ms = rig.now_ms;
+
+	rig_warm(&rig, 0, 2);
+	ck_assert_int_eq(faulty_device_add_rule(rig.dev.metadata, &rule), 0);
+	rig_warm(&rig, 2, 2);
+	for (; rig.now_ms < begin_ms + 60000; rig.now_ms += 50) {
+		(void)rig_do(&rig, CWT_READ, (rig.now_ms / 50 % 8) * BLOCK, BLOCK, 0);
+		while (engine_step_job(rig.e))
+			;
+	}
+	ck_assert_uint_ge(rig_status(&rig).metadata_errors, 6);
+	ck_assert_uint_le(rig_status(&rig).metadata_errors, 15);
+	ck_assert_int_eq(rig_status(&rig).bypass, CWT_BYPASS_METADATA);
+	ck_assert_ptr_nonnull(strstr(rig_status(&rig).bypass_reason, "5 commits"));
+	ck_assert_uint_eq(rig_status(&rig).nr_mapped, 0);
+
+	/* And when the disk works again what was dropped is committed: the stop is a clean one. */
+	faulty_device_clear_rules(rig.dev.metadata);
+	commits = rig_status(&rig).commits;
+	rig.now_ms += 10000;
+	while (engine_step_job(rig.e))
+		;
+	ck_assert_uint_gt(rig_status(&rig).commits, commits);
+	ck_assert_int_eq(rig_status(&rig).bypass, CWT_BYPASS_METADATA);
+	rig_check(&rig);
+}
+END_TEST
+
+/* One that fails now and then is nothing to give up for. */
+START_TEST(a_commit_that_succeeds_starts_the_count_of_failures_anew)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		rig_fail(rig.dev.metadata, FAULTY_WRITE, 0, 1, -EIO);
+		rig.e->commit.wanted = true;
+		ck_assert_int_ne(cwt_message(rig.e, "commit", NULL), 0);
+		faulty_device_clear_rules(rig.dev.metadata);
+		if (rig.e->commit.dead)
+			break;
+		rig.now_ms += 10000;
+		ck_assert_int_eq(cwt_message(rig.e, "commit", NULL), 0);
+		ck_assert_int_eq(rig_status(&rig).bypass, CWT_BYPASS_NONE);
+		rig_warm(&rig, i % 4, 1);
+		ck_assert_int_eq(cwt_message(rig.e, "invalidate 0 99999", NULL), 0);
+	}
+	(void)rig_stop(&rig);
+	ck_assert_int_eq(rig_open(&rig, false), 0);
+}
+END_TEST
+
+START_TEST(a_flush_of_the_cache_that_keeps_failing_bypasses_it)
+{
+	struct rig_options o = { .warm_after_power = true };
+	struct rig r;
+
+	rig_start(&r, &o);
+	rig_fail(r.dev.cache, FAULTY_FLUSH, 0, 0, -EIO);
+	for (unsigned i = 0; i < 600; i++) {
+		(void)rig_do(&r, CWT_READ, (i % 8) * BLOCK, BLOCK, 0);
+		r.now_ms += 50;
+	}
+	ck_assert_int_eq(rig_status(&r).bypass, CWT_BYPASS_CACHE_ERRORS);
+	ck_assert_uint_le(rig_status(&r).cache_flush_errors, 20);
+	ck_assert_uint_eq(rig_status(&r).metadata_errors, 0);
+	faulty_device_clear_rules(r.dev.cache);
+	ck_assert_int_eq(cwt_message(r.e, "cache-ok", NULL), 0);
+	rig_check(&r);
+	rig_end(&r);
 }
 END_TEST
 
@@ -580,6 +657,9 @@ int main(void)
 	tcase_add_test(tc, every_waiting_fsync_is_told_of_the_failed_flush);
 	tcase_add_test(tc, trouble_with_the_cache_never_fails_an_fsync);
 	tcase_add_test(tc, a_mark_that_cannot_be_written_bypasses_the_cache);
+	tcase_add_test(tc, commits_that_keep_failing_are_tried_less_and_less_and_bypass_the_cache);
+	tcase_add_test(tc, a_commit_that_succeeds_starts_the_count_of_failures_anew);
+	tcase_add_test(tc, a_flush_of_the_cache_that_keeps_failing_bypasses_it);
 	tcase_add_test(tc, any_failing_metadata_write_leaves_the_data_right);
 	tcase_add_test(tc, any_failing_cache_operation_is_invisible);
 	tcase_add_test(tc, a_punch_that_fails_drops_the_mapping);
