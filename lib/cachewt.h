@@ -64,6 +64,8 @@ struct cwt_config {
 	bool trust_origin;		/* do not compare the origin's times with those of the last clean stop */
 	bool reset;			/* drop the cached contents and start cold */
 	uint32_t wait_stopping_ms;	/* how long to wait for an owner that says it is stopping; the program uses 60000 */
+	bool (*give_up)(void *user);	/* asked while waiting: true ends it, with -EINTR.  NULL: never */
+	void *give_up_user;
 	const char *const *faults;	/* NULL or NULL-ended: "STORE:OPERATION:...", see cachewtfs(1) */
 };
 

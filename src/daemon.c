@@ -2,6 +2,7 @@
 /* See daemon.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,12 +59,30 @@ static int exit_status_of(pid_t child)
 	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1;
 }
 
+static volatile sig_atomic_t report_from;
+
+/* Who ends us means the start: the child gives it up, and says so. */
+static void pass_on(int signo)
+{
+	kill((pid_t)report_from, signo);
+}
+
+static void pass_signals_on(pid_t child)
+{
+	const struct sigaction action = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
+
+	report_from = child;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
 static _Noreturn void wait_for_report(int from, pid_t child)
 {
 	char text[sizeof(((struct cwt_error *)0)->text)];
 	size_t len = 0;
 	ssize_t n;
 
+	pass_signals_on(child);
 	do {
 		n = read(from, text + len, sizeof(text) - 1 - len);
 		if (n > 0)

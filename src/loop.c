@@ -283,7 +283,7 @@ static int watch_engine(struct loop *loop, int *epoll_fd)
 		return -errno;
 	err = watch(*epoll_fd, cwt_loop_fd(loop->cwt_loop), EPOLLET);
 	if (!err)
-		err = watch(*epoll_fd, loop->server->stop_fd, 0);
+		err = watch(*epoll_fd, loop->server->stop_fd, EPOLLET);	/* it stays readable, and what is under way may take long */
 	if (err)
 		close(*epoll_fd);
 	return err;

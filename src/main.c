@@ -67,6 +67,15 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* It stays pending, for those who ask after us. */
+static bool is_signalled(void *user)
+{
+	const struct program *p = user;
+	struct pollfd pfd = { .fd = p->signal_fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
 static struct cwt_config config_of(const struct program *p)
 {
 	const struct options *o = &p->options;
@@ -85,6 +94,8 @@ static struct cwt_config config_of(const struct program *p)
 		.trust_origin = o->trust_origin,
 		.reset = o->reset,
 		.wait_stopping_ms = WAIT_STOPPING_MS,
+		.give_up = is_signalled,
+		.give_up_user = (void *)p,
 		.faults = (const char *const *)o->faults,
 	};
 }
@@ -110,6 +121,9 @@ static int open_engine(struct program *p, struct cwt_error *err)
 			if (ret != -EBUSY || !wait)
 				return ret;
 		}
+		if (is_signalled(p))
+			return error_set(err, -EINTR, "%s: given up while waiting for its owner to end (start again)",
+					 p->paths.origin);
 		usleep(GRACE_STEP_US);
 	}
 }

@@ -139,6 +139,8 @@ static int open_locked(struct opening *o, const char *path, const struct aio_opt
 		if (ret != -EBUSY || path != o->config->metadata_path || waited_ms >= o->config->wait_stopping_ms ||
 		    !owner_is_stopping(path))
 			break;
+		if (o->config->give_up && o->config->give_up(o->config->give_up_user))
+			return error_set(o->err, -EINTR, "%s: given up while waiting for its owner to end (start again)", path);
 		sleep_ms(pause_ms);
 	}
 	return ret == -EBUSY ? say_owner(o, path, ret) : ret;
