@@ -21,7 +21,11 @@
 #include "ops.h"
 #include "tree.h"
 
-#define MAX_BACKGROUND 128u		/* asynchronous requests that the kernel sends at once */
+/*
+ * Asynchronous requests that the kernel sends at once.  Fewer than there are large slots: what a client with many writes of
+ * 1 MiB under way has in flight must leave slots to receive what others ask, for the kernel's queue has one order only.
+ */
+#define MAX_BACKGROUND (POOL_LARGE_TOTAL - POOL_LARGE_KEPT)
 
 /* Linux 6.2; a kernel that does not know it ignores it and sends one write of a file at a time. */
 #ifndef FOPEN_PARALLEL_DIRECT_WRITES

@@ -9,7 +9,7 @@
  * Large slots receive; a small READ is answered from a small slot, and its large one receives again at once.  No large
  * slot left: the loop stops receiving, which is the back-pressure.
  *
- * Locking: none, a pool belongs to its loop's thread.  Memory: POOL_*_TOTAL slots over all loops, about 70 MiB.
+ * Locking: none, a pool belongs to its loop's thread.  Memory: POOL_*_TOTAL slots over all loops, about 72 MiB.
  */
 #ifndef CWT_SRC_POOL_H
 #define CWT_SRC_POOL_H
@@ -28,7 +28,8 @@
 #define RECEIVE_BEFORE_BYTES 80u	/* the headers of a WRITE */
 #define RECEIVE_BYTES (RECEIVE_BEFORE_BYTES + SLOT_LARGE_BYTES + SLOT_TAIL_BYTES)
 
-#define POOL_LARGE_TOTAL 60u
+#define POOL_LARGE_TOTAL 64u
+#define POOL_LARGE_KEPT 8u		/* of these, never all taken by asynchronous requests: ops.c */
 #define POOL_LARGE_MIN 4u		/* per loop */
 #define POOL_SMALL_TOTAL 128u
 #define POOL_SMALL_MIN 8u

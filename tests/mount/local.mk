@@ -24,6 +24,7 @@ MOUNT_TESTS = \
 	tests/mount/test-default-paths.sh \
 	tests/mount/test-examples.sh \
 	tests/mount/test-ext4-on-loop.sh \
+	tests/mount/test-failing-commits.sh \
 	tests/mount/test-faults-of-the-cache.sh \
 	tests/mount/test-faults-of-the-origin.sh \
 	tests/mount/test-fifty-remounts.sh \
@@ -50,6 +51,8 @@ MOUNT_TESTS = \
 	tests/mount/test-read-only.sh \
 	tests/mount/test-reset-of-damaged-metadata.sh \
 	tests/mount/test-signals.sh \
+	tests/mount/test-slow-neighbours.sh \
+	tests/mount/test-start-signal.sh \
 	tests/mount/test-status-readers.sh \
 	tests/mount/test-straight-on-the-image.sh \
 	tests/mount/test-synchronous-writes.sh \
