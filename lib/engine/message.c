@@ -29,6 +29,8 @@ static int bypass_end(struct cwt *e, enum cwt_bypass why, struct cwt_error *err)
 
 	pthread_mutex_lock(&e->lock);
 	ret = bypass_end_locked(e, why);
+	if (!ret)
+		e->commit.retry_ms = 0;		/* who says so has mended something: try at once */
 	memcpy(reason, e->bypass_reason, sizeof(reason));
 	pthread_mutex_unlock(&e->lock);
 	if (ret)
