@@ -8,7 +8,8 @@
 #include "cachewt_tool.h"
 
 static const struct subcommand *const subcommands[] = {
-	&cmd_status, &cmd_message, &cmd_invalidate, &cmd_wait, &cmd_format, &cmd_check, &cmd_dump, &cmd_verify,
+	&cmd_list, &cmd_status, &cmd_health, &cmd_message, &cmd_invalidate, &cmd_wait, &cmd_stop,
+	&cmd_format, &cmd_check, &cmd_dump, &cmd_verify, &cmd_prune,
 };
 
 static void print_subcommands(void)

@@ -8,6 +8,17 @@
 #include "metadata/check.h"
 #include "metadata/dump.h"
 
+/* One line whatever is in a path. */
+static void print_path(const char *what, const char *path)
+{
+	if (!*path)
+		return;
+	printf("%s ", what);
+	for (const unsigned char *p = (const unsigned char *)path; *p; p++)
+		putchar(*p < ' ' || *p == 0x7f ? '?' : *p);
+	putchar('\n');
+}
+
 static int check_device(struct device *metadata, struct cwt_error *err)
 {
 	struct check_result result;
@@ -15,6 +26,10 @@ static int check_device(struct device *metadata, struct cwt_error *err)
 
 	if (ret)
 		return tool_fail("%s", err->text);
+	if (result.identity_known) {
+		print_path("origin", result.identity.origin_path);
+		print_path("cache", result.identity.cache_path);
+	}
 	if (result.nr_damage)
 		return tool_fail("%s: the metadata is damaged, %" PRIu64 " findings (the next mount drops what it cannot trust)",
 				 metadata->name, result.nr_damage);

@@ -7,8 +7,10 @@
 
 #include "cachewt_stores.h"
 #include "device/aio.h"
+#include "metadata/check.h"
 #include "metadata/dump.h"
 #include "metadata/store.h"
+#include "mount_holders.h"
 
 #define STOPPING_POLL_MS 50u
 
@@ -42,8 +44,13 @@ int stores_open_metadata(const char *path, struct device **out, struct cwt_error
 			break;
 		nanosleep(&pause, NULL);
 	}
-	if (owner.state != STORE_RUNTIME_NONE && owner.pid)
-		error_set(err, ret, "%s: in use by process %" PRIu32 " (unmount that first)", path, owner.pid);
+	if (owner.state != STORE_RUNTIME_NONE && owner.pid) {
+		char *source = mount_source_of("/proc", owner.pid), *remedy = mount_remedy("/proc", source, owner.pid);
+
+		error_set(err, ret, "%s: in use by process %" PRIu32 " (%s)", path, owner.pid, remedy);
+		g_free(source);
+		g_free(remedy);
+	}
 	return ret;
 }
 
@@ -108,4 +115,22 @@ int stores_check_origin(struct device *origin, const struct superblock *sb, stru
 		return 0;
 	return error_set(err, -EINVAL, "origin %s: has %" PRIu64 " bytes, the metadata expects %" PRIu64 " (it is another origin, or "
 			 "was resized)", origin->name, device_info(origin)->size_bytes, sb->origin_size_bytes);
+}
+
+char *stores_origin_path(const char *metadata_path)
+{
+	const struct aio_options options = { .read_only = true, .buffered = true, .no_lock = true };
+	struct check_result result;
+	struct device *metadata;
+	struct cwt_error err;
+	char *path = NULL;
+
+	if (aio_device_open(metadata_path, &options, &metadata, NULL, NULL))
+		return NULL;
+	/* Of a path too long for the page only its end is kept. */
+	if (!metadata_check(metadata, NULL, &result, &err) && result.identity_known && result.identity.origin_path[0] == '/' &&
+	    strlen(result.identity.origin_path) < IDENTITY_PATH_BYTES - 1)
+		path = g_strdup(result.identity.origin_path);
+	device_close(metadata);
+	return path;
 }

@@ -27,4 +27,7 @@ int stores_check_cache(struct device *cache, const struct superblock *sb, struct
 /* Is this origin as long as the metadata says? */
 int stores_check_origin(struct device *origin, const struct superblock *sb, struct cwt_error *err);
 
+/* The path of the origin that this metadata is of, read past its lock; NULL: it does not say.  Free with g_free(). */
+char *stores_origin_path(const char *metadata_path);
+
 #endif

@@ -25,8 +25,8 @@ struct subcommand {
 	int (*run)(const struct subcommand *sub, int argc, char **argv);
 };
 
-extern const struct subcommand cmd_status, cmd_message, cmd_invalidate, cmd_wait;
-extern const struct subcommand cmd_format, cmd_check, cmd_dump, cmd_verify;
+extern const struct subcommand cmd_list, cmd_status, cmd_health, cmd_message, cmd_invalidate, cmd_wait, cmd_stop;
+extern const struct subcommand cmd_format, cmd_check, cmd_dump, cmd_verify, cmd_prune;
 
 /*
  * Parse argv (argv[0] is the subcommand's name) with entries (may be NULL).  Returns the arguments that are no options, ended by

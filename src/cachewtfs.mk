@@ -3,7 +3,8 @@
 noinst_LTLIBRARIES += src/libfront.la
 src_libfront_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src $(GLIB_CFLAGS) $(JSON_CFLAGS) $(XXHASH_CFLAGS)
 src_libfront_la_SOURCES = src/escape.c src/escape.h src/loop_devices.c src/loop_devices.h src/memory.c \
-	src/memory.h src/mount_options.c src/mount_options.h src/mount_table.c \
+	src/memory.h src/mount_holders.c src/mount_holders.h \
+	src/mount_options.c src/mount_options.h src/mount_table.c \
 	src/mount_table.h src/options.c src/options.h src/paths.c src/paths.h src/sizes.c src/sizes.h src/status_json.c \
 	src/status_text.c src/status_text.h
 src_libfront_la_LIBADD = lib/libcachewt-internal.la $(JSON_LIBS) $(GLIB_LIBS) $(XXHASH_LIBS)

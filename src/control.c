@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bits.h"
 #include "base/log.h"
@@ -49,6 +50,7 @@ static char *content(const struct server *server, uint64_t ino)
 		.ack_origin = server->options->ack_origin, .page_cache = server->options->page_cache,
 		.locked_memory = memory_locked_name(atomic_load(&server->locked)), .io_flusher = server->io_flusher,
 		.warnings = (const char *const *)warnings, .io_uring = atomic_load(&server->by_ring),
+		.pid = (uint32_t)getpid(),
 	};
 	mount.ack_origin &= !mount.io_uring;	/* a ring's buffer cannot wait for the cache */
 	text = ino == INO_STATUS ? status_text(&status, &mount) : status_json(&status, &mount);

@@ -23,8 +23,10 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "daemon.h"
+#include "engine/owner.h"
 #include "loop.h"
 #include "memory.h"
+#include "mount_holders.h"
 #include "mount_table.h"
 #include "mountpoint.h"
 #include "paths.h"
@@ -33,6 +35,7 @@
 #include "ring.h"
 #include "server.h"
 #include "session.h"
+#include "sizes.h"
 #include "status_text.h"
 
 #define EXIT_USAGE 2
@@ -49,6 +52,7 @@ struct program {
 	struct loops *loops;
 	int signal_fd;
 	int report;			/* to the parent; -1 in the foreground */
+	bool cache_existed;		/* before this start */
 	bool dead_mount;		/* lies on the mountpoint */
 	dev_t mount_dev;		/* of our mount; 0: not known */
 	int mounts_fd;			/* the table of mounts; -1: not watched */
@@ -100,6 +104,27 @@ static struct cwt_config config_of(const struct program *p)
 	};
 }
 
+/* The line of a store in use says by whom, and what is to be done about it. */
+static int say_owner(const struct program *p, struct cwt_error *err)
+{
+	const char *const paths[] = { p->paths.metadata, p->paths.origin, p->paths.cache };
+	char *source, *remedy;
+	struct owner owner;
+	long pid = 0;
+	size_t i;
+
+	for (i = 0; i < G_N_ELEMENTS(paths) && !pid; i++)
+		pid = owner_find(paths[i], &owner) ? (long)owner.pid : 0;
+	if (!pid)
+		return -EBUSY;
+	source = mount_source_of("/proc", pid);
+	remedy = mount_remedy("/proc", source, pid);
+	error_set(err, -EBUSY, "%s: in use by process %ld (%s)", paths[i - 1], pid, remedy);
+	g_free(source);
+	g_free(remedy);
+	return -EBUSY;
+}
+
 /*
  * Open the engine.  umount(8) returns before the daemon has even heard of it: an owner that is not to be seen in the
  * mount table may be one that ends just now, so it gets a moment.  One that is to be seen is refused at once.
@@ -116,10 +141,11 @@ static int open_engine(struct program *p, struct cwt_error *err)
 		if (ret)
 			return ret;
 		if (p->paths.pair == 1 || !wait) {
+			p->cache_existed = paths_cache_exists(&p->paths);
 			config = config_of(p);
 			ret = cwt_open(&config, &p->server.cwt, err);
 			if (ret != -EBUSY || !wait)
-				return ret;
+				return ret == -EBUSY ? say_owner(p, err) : ret;
 		}
 		if (is_signalled(p))
 			return error_set(err, -EINTR, "%s: given up while waiting for its owner to end (start again)",
@@ -129,9 +155,28 @@ static int open_engine(struct program *p, struct cwt_error *err)
 }
 
 /* Seen by who started us, too: the terminal is still there. */
+static void say(const struct program *p, const char *what, const char *said)
+{
+	char *line = g_strdup_printf("%s: %s", what, said);
+
+	log_warning("%s", line);
+	if (p->report >= 0)
+		daemon_print_line(line);
+	g_free(line);
+}
+
+static int check_empty(const struct program *p, struct cwt_error *err)
+{
+	const struct paths *paths = &p->paths;
+	const char *const stores[] = { paths->origin, paths->cache_is_default ? paths->folder : paths->cache,
+				       paths->metadata_is_default ? paths->folder : paths->metadata, NULL };
+
+	return p->options.nonempty ? 0 : mountpoint_check_empty(paths->mountpoint, stores, err);
+}
+
+/* What lies under it can only be seen now. */
 static int detach_dead_mount(struct program *p, struct cwt_error *err)
 {
-	static const char said[] = "detached the dead mount of a cachewtfs that has ended";
 	int ret = mountpoint_detach_dead(p->paths.mountpoint, err);
 
 	if (ret)
@@ -139,10 +184,23 @@ static int detach_dead_mount(struct program *p, struct cwt_error *err)
 	ret = paths_hold_mountpoint(&p->paths);
 	if (ret)
 		return error_set(err, ret, "%s: %s, below the dead mount (start again)", p->paths.mountpoint, strerror(-ret));
-	log_warning("%s: %s", p->paths.mountpoint, said);
-	if (p->report >= 0)
-		fprintf(stderr, "cachewtfs: %s: %s\n", p->paths.mountpoint, said);
-	return 0;
+	say(p, p->paths.mountpoint, "detached the dead mount of a cachewtfs that has ended");
+	return check_empty(p, err);
+}
+
+/* Nobody asked for a file of this size: it is not to be found out by a full disk. */
+static void say_cache_made(const struct program *p)
+{
+	char size[SIZE_TEXT_BYTES], *text;
+	struct stat st;
+
+	if (p->cache_existed || p->options.cache_size_bytes || stat(p->paths.cache, &st))
+		return;
+	size_format((uint64_t)st.st_size, size);
+	text = g_strdup_printf("made this cache, of %s (a tenth of the free space there, at most the origin; --cache-size gives "
+			       "another)", size);
+	say(p, p->paths.cache, text);
+	g_free(text);
 }
 
 /* For threads made from now on, the engine's too. */
@@ -472,6 +530,7 @@ static int serve(struct program *p)
 		daemon_failed(p->report, err.text);
 		return EXIT_FAILURE;
 	}
+	say_cache_made(p);
 	daemon_ready(p->report);
 
 	event = wait_for_event(p, false);
@@ -516,6 +575,8 @@ static int prepare(struct program *p, int argc, char **argv, struct cwt_error *e
 	if (paths_resolve(&p->options, &p->paths, err) || pidfile_check(p->paths.pidfile, err))
 		return EXIT_FAILURE;
 	if (p->paths.fuse_fd < 0 && mountpoint_check(p->paths.mountpoint, &p->dead_mount, err))
+		return EXIT_FAILURE;
+	if (p->paths.fuse_fd < 0 && !p->dead_mount && check_empty(p, err))
 		return EXIT_FAILURE;
 	daemon_close_inherited(p->paths.mountpoint_fd, p->paths.fuse_fd);
 	return -1;

@@ -13,6 +13,7 @@ static const struct { const char *name; enum mount_option_kind kind; } kinds[] =
 	{ "umask=", MOUNT_OPTION_ATTRIBUTE },
 	{ "page_cache=", MOUNT_OPTION_PAGE_CACHE },
 	{ "io_uring", MOUNT_OPTION_IO_URING },
+	{ "nonempty", MOUNT_OPTION_NONEMPTY },
 
 	{ "allow_other", MOUNT_OPTION_FUSE },
 	{ "allow_root", MOUNT_OPTION_FUSE },

@@ -15,6 +15,7 @@ enum mount_option_kind {
 	MOUNT_OPTION_ATTRIBUTE,		/* uid=, gid=, umask=: ours, for the image's attributes */
 	MOUNT_OPTION_PAGE_CACHE,	/* page_cache=: how the image's handles are opened */
 	MOUNT_OPTION_IO_URING,		/* io_uring: how requests come */
+	MOUNT_OPTION_NONEMPTY,		/* nonempty: the mountpoint may have contents; libfuse 3 no longer knows it */
 	MOUNT_OPTION_OTHER,		/* perhaps one of our long options */
 };
 

@@ -4,6 +4,7 @@
 #include <glib.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -43,6 +44,43 @@ int mountpoint_check(const char *path, bool *dead, struct cwt_error *err)
 				path);
 	g_free(type);
 	return ret;
+}
+
+/* Lies file, or where it will be made, in folder?  Both are real paths, but for the folders of a file that is not there. */
+static bool lies_in(const char *file, const char *folder)
+{
+	char *real = realpath(file, NULL), *above = real ? NULL : g_path_get_dirname(file);
+	size_t len = strlen(folder);
+	bool is;
+
+	if (!real)
+		real = realpath(above, NULL);
+	is = real && g_str_has_prefix(real, folder) && (!real[len] || real[len] == '/' || len == 1);
+	g_free(above);
+	free(real);
+	return is;
+}
+
+static bool has_contents(const char *folder)
+{
+	GDir *dir = g_dir_open(folder, 0, NULL);
+	bool has = dir && g_dir_read_name(dir);
+
+	if (dir)
+		g_dir_close(dir);
+	return has;
+}
+
+int mountpoint_check_empty(const char *path, const char *const *stores, struct cwt_error *err)
+{
+	for (; *stores; stores++)
+		if (lies_in(*stores, path))
+			return error_set(err, -ENOTEMPTY, "%s: %s lies in it and would be hidden by the mount (give another "
+					 "MOUNTPOINT, or -o nonempty)", path, *stores);
+	if (has_contents(path))
+		return error_set(err, -ENOTEMPTY, "%s: is not empty, and what is in it would be hidden by the mount (give an empty "
+				 "directory, or -o nonempty)", path);
+	return 0;
 }
 
 static int run_fusermount(const char *path, bool lazy)

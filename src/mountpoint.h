@@ -16,6 +16,12 @@
  */
 int mountpoint_check(const char *path, bool *dead, struct cwt_error *err);
 
+/*
+ * Would the mount hide something?  -ENOTEMPTY with a line: a folder that has contents, or in which one of the stores (paths,
+ * NULL-ended; those that are not there yet, too) lies.  A folder that cannot be read is taken for empty.
+ */
+int mountpoint_check_empty(const char *path, const char *const *stores, struct cwt_error *err);
+
 /* Detach the dead mount. */
 int mountpoint_detach_dead(const char *path, struct cwt_error *err);
 

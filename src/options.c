@@ -71,7 +71,7 @@ static GOptionContext *context_new(struct raw *raw)
 	g_option_context_set_description(context,
 		"Sizes take K, M, G, T (powers of 1024, as KiB) or KB, MB, GB, TB (of 1000): 10G, 1.5G, 10GB.\n"
 		"Mount options beside the long ones: ro, uid=N, gid=N, umask=OCTAL, page_cache=on, io_uring,\n"
-		"allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8) passes.\n"
+		"nonempty, allow_other, allow_root, auto_unmount, fsname=TEXT, and what mount(8) passes.\n"
 		"All is said in cachewtfs(1).\n");
 	g_option_context_add_main_entries(context, entries, NULL);
 	return context;
@@ -186,6 +186,9 @@ static int sort_mount_option(const char *option, struct options *o, GPtrArray *a
 		return parse_page_cache(strchr(option, '=') + 1, &o->page_cache, err);
 	case MOUNT_OPTION_IO_URING:
 		o->io_uring = true;
+		return 0;
+	case MOUNT_OPTION_NONEMPTY:
+		o->nonempty = true;
 		return 0;
 	case MOUNT_OPTION_OTHER:
 		break;

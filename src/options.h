@@ -39,6 +39,7 @@ struct options {
 	bool read_only, warm_after_power, trust_origin, reset, foreground, debug;
 	bool page_cache;		/* -o page_cache=on: cached handles */
 	bool sync;			/* -o sync: every write is synchronous */
+	bool nonempty;			/* -o nonempty: mount over a folder that has contents */
 	bool io_uring;			/* -o io_uring: requests by rings; never with page_cache */
 	bool own_uid, own_gid, own_umask;	/* -o uid=, gid=, umask= were given */
 	uint32_t uid, gid, umask;

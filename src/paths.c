@@ -307,6 +307,11 @@ static bool has_content(const char *path)
 	return !stat(path, &st) && (!S_ISREG(st.st_mode) || st.st_size > 0);
 }
 
+bool paths_cache_exists(const struct paths *paths)
+{
+	return has_content(paths->cache);
+}
+
 uint64_t paths_new_cache_size(const struct options *options, const struct paths *paths)
 {
 	struct statvfs fs;

@@ -52,6 +52,9 @@ int paths_hold_mountpoint(struct paths *paths);
  */
 int paths_choose_pair(const struct options *options, struct paths *paths, struct cwt_error *err);
 
+/* Is there a cache already?  A file that somebody has given a size, or a block device. */
+bool paths_cache_exists(const struct paths *paths);
+
 /* The size for a cache that is to be made; 0: one exists and keeps its own, or a metadata that knows its size. */
 uint64_t paths_new_cache_size(const struct options *options, const struct paths *paths);
 

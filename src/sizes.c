@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sizes.h"
@@ -91,6 +92,21 @@ const char *size_why(const char *text)
 	if (strchr(text, ','))
 		return "has a comma: a fraction is written 1.5G";
 	return "is no size: give bytes, or K, M, G, T (1024), KB, MB, GB, TB (1000), as 10G or 1.5G";
+}
+
+void size_format(uint64_t bytes, char text[SIZE_TEXT_BYTES])
+{
+	static const char letters[] = "KMGTPE";
+	double n = (double)bytes / 1024;
+	const char *letter = letters;
+
+	if (bytes < 1024) {
+		snprintf(text, SIZE_TEXT_BYTES, "%u bytes", (unsigned)bytes);
+		return;
+	}
+	for (; n >= 1024 && letter[1]; letter++)
+		n /= 1024;
+	snprintf(text, SIZE_TEXT_BYTES, "%.1f %ciB", n, *letter);
 }
 
 int seconds_parse(const char *text, uint32_t *ms)

@@ -14,6 +14,10 @@ int size_parse(const char *text, uint64_t *bytes);
 /* What is wrong with text, to be said behind it: "is no size ..."; NULL: nothing. */
 const char *size_why(const char *text);
 
+/* For people: "512 bytes", "1.5 GiB". */
+#define SIZE_TEXT_BYTES 32u
+void size_format(uint64_t bytes, char text[SIZE_TEXT_BYTES]);
+
 /* "5", "0.25": seconds with up to three decimals, as milliseconds.  -EINVAL, -ERANGE: more than a million seconds. */
 int seconds_parse(const char *text, uint32_t *ms);
 

@@ -73,6 +73,7 @@ static void add_mount(JsonBuilder *builder, const struct mount_status *mount)
 	}
 	json_builder_end_array(builder);
 	add_text(builder, "transport", status_transport(mount));
+	add_field(builder, "pid", U32, &mount->pid);
 }
 
 char *status_json(const struct cwt_status *status, const struct mount_status *mount)

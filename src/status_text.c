@@ -152,6 +152,7 @@ static void add_mount(GString *out, const struct mount_status *mount)
 	add_text(out, "locked memory", mount->locked_memory);
 	add_text(out, "io flusher", mount->io_flusher ? "yes" : "no");
 	add_text(out, "transport", status_transport(mount));
+	add_number(out, "pid", mount->pid);
 	for (const char *const *warning = mount->warnings; *warning; warning++)
 		add_text(out, "warning", *warning);
 }

@@ -24,6 +24,7 @@ struct mount_status {
 	bool io_flusher;
 	const char *const *warnings;	/* NULL-ended */
 	bool io_uring;			/* requests come by the rings */
+	uint32_t pid;			/* of the daemon, in its own pid namespace */
 };
 
 /* Free with g_free(). */

@@ -247,13 +247,15 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t from, 
 	fuse_reply_buf(req, buf, l.len);
 }
 
+/*
+ * No blocks, used or free: nothing can be made or taken away here, and with a size df(1) and what watches disks would call
+ * it full, or free.  How big the image is says stat().
+ */
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	const struct server *server = fuse_req_userdata(req);
-	struct statvfs fs = { .f_bsize = 4096, .f_frsize = 4096, .f_files = INO_CONTROL, .f_namemax = 255 };
+	const struct statvfs fs = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
 
 	(void)ino;
-	fs.f_blocks = div_round_up(server->size_bytes, fs.f_frsize);
 	fuse_reply_statfs(req, &fs);
 }
 

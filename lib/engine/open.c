@@ -224,6 +224,9 @@ static int open_origin(struct opening *o)
 	const struct aio_options options = { .read_only = o->config->read_only };
 	int ret = open_locked(o, o->config->origin_path, &options, &o->dev.origin, NULL);
 
+	if (!o->config->read_only && (ret == -EROFS || ret == -EACCES || ret == -EPERM))
+		return error_set(o->err, ret, "%s: cannot be opened for writing: %s (give --read-only if it need only be read)",
+				 o->config->origin_path, strerror(-ret));
 	if (ret)
 		return ret;
 	if (!device_info(o->dev.origin)->size_bytes)

@@ -40,6 +40,7 @@ MOUNT_TESTS = \
 	tests/mount/test-loop-device-warnings.sh \
 	tests/mount/test-loops-ask-for-no-memory.sh \
 	tests/mount/test-memory-pressure.sh \
+	tests/mount/test-mount-namespace.sh \
 	tests/mount/test-odd-paths.sh \
 	tests/mount/test-odd-size.sh \
 	tests/mount/test-origin-changed.sh \

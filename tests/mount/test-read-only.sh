@@ -48,3 +48,12 @@ chmod 444 "$origin"
 start_cachewtfs --read-only --trust-origin
 compare_image
 stop_cachewtfs
+
+# An origin that cannot be written: the line says what would help.  df calls nothing full that cannot be filled.
+if [ "$(id -u)" -eq 0 ] && mkdir "$tmp/ro" && mount --bind "$stores" "$tmp/ro" && mount -o remount,bind,ro "$tmp/ro"; then
+	refused 1 "cannot be opened for writing.*--read-only" --cache "$cache" --metadata "$meta" "$tmp/ro/disk.img" "$mnt"
+	umount "$tmp/ro"
+fi
+start_cachewtfs --read-only
+[ "$(df --output=pcent "$mnt" | tail -n 1 | tr -d ' ')" = - ] || fail "df says $(df "$mnt")"
+stop_cachewtfs

@@ -16,3 +16,16 @@ make_image 1M "$stores/other.img"
 refused 1 "$mnt.*(busy|mounted)" --cache "$stores/c2" --metadata "$stores/m2" --cache-size 1M "$stores/other.img" "$mnt"
 compare_image
 stop_cachewtfs
+
+# What would be hidden by the mount: contents, and stores that are to be made there; -o nonempty knows better.
+mkdir "$stores/full"
+echo x >"$stores/full/file"
+refused 1 "$stores/full: is not empty.*-o nonempty" "${stores_given[@]}" "$origin" "$stores/full"
+refused 1 "$mnt: $mnt/cache lies in it.*-o nonempty" --cache "$mnt/cache" --metadata "$meta" --cache-size 1M "$origin" "$mnt"
+refused 1 "$mnt: $mnt/meta lies in it.*-o nonempty" --cache "$cache" --metadata "$mnt/meta" --cache-size 1M "$origin" "$mnt"
+refused 1 "$stores: $origin lies in it" "${stores_given[@]}" "$origin" "$stores"
+echo x >"$mnt/file"
+start_cachewtfs -o nonempty
+compare_image
+stop_cachewtfs
+[ "$(cat "$mnt/file")" = x ] || fail "what was hidden is gone"

@@ -3,8 +3,8 @@
 FRONT_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)/src $(GLIB_CFLAGS) $(JSON_CFLAGS)
 FRONT_LIBS = src/libfront.la $(UNIT_LIBS)
 
-TESTS += tests/unit/test-loop-devices tests/unit/test-memory tests/unit/test-options tests/unit/test-paths tests/unit/test-status
-check_PROGRAMS += tests/unit/test-loop-devices tests/unit/test-memory tests/unit/test-options tests/unit/test-paths tests/unit/test-status
+TESTS += tests/unit/test-loop-devices tests/unit/test-memory tests/unit/test-mount-holders tests/unit/test-options tests/unit/test-paths tests/unit/test-status
+check_PROGRAMS += tests/unit/test-loop-devices tests/unit/test-memory tests/unit/test-mount-holders tests/unit/test-options tests/unit/test-paths tests/unit/test-status
 
 tests_unit_test_loop_devices_SOURCES = tests/unit/test-loop-devices.c
 tests_unit_test_loop_devices_CPPFLAGS = $(FRONT_CPPFLAGS)
@@ -12,6 +12,9 @@ tests_unit_test_loop_devices_LDADD = $(FRONT_LIBS)
 tests_unit_test_memory_SOURCES = tests/unit/test-memory.c
 tests_unit_test_memory_CPPFLAGS = $(FRONT_CPPFLAGS)
 tests_unit_test_memory_LDADD = $(FRONT_LIBS)
+tests_unit_test_mount_holders_SOURCES = tests/unit/test-mount-holders.c
+tests_unit_test_mount_holders_CPPFLAGS = $(FRONT_CPPFLAGS)
+tests_unit_test_mount_holders_LDADD = $(FRONT_LIBS)
 tests_unit_test_options_SOURCES = tests/unit/test-options.c
 tests_unit_test_options_CPPFLAGS = $(FRONT_CPPFLAGS)
 tests_unit_test_options_LDADD = $(FRONT_LIBS)

@@ -63,6 +63,20 @@ START_TEST(what_is_no_size_is_refused_by_name)
 }
 END_TEST
 
+START_TEST(a_size_is_said_in_its_own_unit)
+{
+	static const struct { uint64_t bytes; const char *text; } cases[] = {
+		{ 0, "0 bytes" }, { 1023, "1023 bytes" }, { 1024, "1.0 KiB" }, { 3ull << 29, "1.5 GiB" }, { UINT64_MAX, "16.0 EiB" },
+	};
+	char text[SIZE_TEXT_BYTES];
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		size_format(cases[i].bytes, text);
+		ck_assert_str_eq(text, cases[i].text);
+	}
+}
+END_TEST
+
 START_TEST(seconds_have_up_to_three_decimals)
 {
 	static const struct { const char *text; int error; uint32_t ms; } cases[] = {
@@ -328,6 +342,7 @@ int main(void)
 
 	tcase_add_test(tcase, a_size_is_a_number_and_one_unit);
 	tcase_add_test(tcase, what_is_no_size_is_refused_by_name);
+	tcase_add_test(tcase, a_size_is_said_in_its_own_unit);
 	tcase_add_test(tcase, seconds_have_up_to_three_decimals);
 	tcase_add_test(tcase, nothing_given_is_the_defaults);
 	tcase_add_test(tcase, every_long_option_is_taken);

@@ -30,10 +30,10 @@ static struct cwt_status example(void)
 }
 
 static const char *const no_warnings[] = { NULL };
-static const struct mount_status quiet = { false, true, "yes", false, no_warnings, false };
+static const struct mount_status quiet = { false, true, "yes", false, no_warnings, false, 0 };
 
 static const char *const two_warnings[] = { "the cache\nlies on it", "/dev/loop\x80", NULL };
-static const struct mount_status warned = { true, false, "buffers", true, two_warnings, true };
+static const struct mount_status warned = { true, false, "buffers", true, two_warnings, true, 77 };
 
 static void check_first_line(const struct cwt_status *status, const char *expected)
 {
@@ -111,10 +111,10 @@ START_TEST(what_the_mount_knows_comes_last)
 	char *text = status_text(&s, &quiet);
 
 	ck_assert(g_str_has_suffix(text, "\nbooks balance: yes\nack: both\npage cache: on\nlocked memory: yes\nio flusher: no\n"
-					 "transport: classic\n"));
+					 "transport: classic\npid: 0\n"));
 	g_free(text);
 	text = status_text(&s, &warned);
-	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\ntransport: io_uring\n"
+	ck_assert(g_str_has_suffix(text, "\nlocked memory: buffers\nio flusher: yes\ntransport: io_uring\npid: 77\n"
 					 "warning: the cache\\012lies on it\nwarning: /dev/loop\\200\n"));
 	g_free(text);
 }
@@ -176,7 +176,7 @@ START_TEST(json_has_every_number_under_its_own_name)
 	ck_assert_str_eq(json_object_get_string_member(o, "ack"), "both");
 	ck_assert_str_eq(json_object_get_string_member(o, "policy"), "clock");
 	ck_assert_str_eq(json_object_get_string_member(o, "cache_io"), "memory");
-	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 6);
+	ck_assert_uint_eq(json_object_get_size(o), G_N_ELEMENTS(numbers) + 2 + 3 + 8 + 7);
 	g_object_unref(parser);
 }
 END_TEST
@@ -224,6 +224,7 @@ START_TEST(json_has_what_the_mount_knows)
 	ck_assert(json_object_get_boolean_member(o, "io_flusher"));
 	ck_assert(!json_object_get_boolean_member(o, "page_cache"));
 	ck_assert_str_eq(json_object_get_string_member(o, "transport"), "io_uring");
+	ck_assert_int_eq(json_object_get_int_member(o, "pid"), 77);
 	ck_assert_uint_eq(json_array_get_length(warnings), 2);
 	ck_assert_str_eq(json_array_get_string_element(warnings, 0), "the cache\nlies on it");
 	ck_assert_str_eq(json_array_get_string_element(warnings, 1), "/dev/loop\xef\xbf\xbd");

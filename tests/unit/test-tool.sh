@@ -58,7 +58,7 @@ verify() { run "$1" "$cachewt" verify --origin "${3-origin}" --cache "${2-cache}
 begin wrong_usage_is_2_and_one_line
 for args in "" bogus status "status a b" "status --bogus a" "status --json --watch a" message "message a" "message a b c d" \
 	    "message a ''" "invalidate a 1" "invalidate a x 1" "invalidate a 1 1Q" "invalidate a 1 10%" "invalidate a 0.5 1" "invalidate a -- -1 1" "invalidate a 18446744073709551616 1" "invalidate a 16777216T 1" \
-	    "wait a" "wait --ready --idle a" "wait --ready --timeout -1 a" "wait --ready --timeout soon a" \
+	    "wait a" "wait --ended --idle a" "list a" stop "stop --timeout -1 a" "stop a b" "health" "health --timeout 0 a" "prune a b" "prune --older-than -2" "wait --ready --idle a" "wait --ready --timeout -1 a" "wait --ready --timeout soon a" \
 	    format "format m" "format --cblocks 8 m" "format --origin-size 1M m" "format --cblocks 8 --cache-size 1M --origin-size 1M m" \
 	    "format --cblocks 0 --origin-size 1M m" "format --cblocks 4294967295 --origin-size 1M m" \
 	    "format --cblocks 8 --origin-size 0 m" "format --cblocks 8 --origin-size 1M --block-size 5000 m" \
@@ -81,7 +81,7 @@ while read -r sub; do
 	run 0 "$cachewt" "$sub" --help
 	says out "cachewt $sub "
 done < <(sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p' out)
-[ $nr_subcommands = 8 ] || fail "$nr_subcommands subcommands"
+[ $nr_subcommands = 12 ] || fail "$nr_subcommands subcommands"
 
 begin output_that_cannot_be_written_is_an_error
 if [ -c /dev/full ]; then
@@ -90,6 +90,29 @@ if [ -c /dev/full ]; then
 	"$cachewt" dump meta >/dev/full 2>err && fail "dump > /dev/full succeeded"
 	[ "$(wc -l <err)" = 1 ] || fail "not one line: $(cat err)"
 fi
+
+# ---------------------------------------------------------------- daemons
+
+begin what_is_no_daemon_is_not_stopped
+sleep 60 & stranger=$!
+run 1 "$cachewt" stop $stranger
+says err "is not a cachewtfs"
+kill -0 $stranger || fail "a stranger was ended"
+kill $stranger
+run 1 "$cachewt" stop 999999999
+run 1 "$cachewt" stop .
+run 0 "$cachewt" wait --ended --timeout 1 "$dir/nothing"
+
+begin health_of_what_is_no_mount_is_2
+run 2 "$cachewt" health .
+says err "not a mount"
+"$cachewt" health --json . >out 2>err
+[ $? = 2 ] || fail "with --json it is not 2"
+says out '"no-answer"'
+
+begin prune_without_a_folder_has_nothing_to_do
+run 0 "$cachewt" prune "$dir/nothing"
+says out "0 pairs"
 
 # ---------------------------------------------------------------- format, check, dump
 
