@@ -119,7 +119,7 @@ static int say_owner(const struct program *p, struct cwt_error *err)
 		return -EBUSY;
 	source = mount_source_of("/proc", pid);
 	remedy = mount_remedy("/proc", source, pid);
-	error_set(err, -EBUSY, "%s: in use by process %ld (%s)", paths[i - 1], pid, remedy);
+	error_set(err, -EBUSY, "%s: in use by process %ld (%s) (%s)", paths[i - 1], pid, *owner.name ? owner.name : "?", remedy);
 	g_free(source);
 	g_free(remedy);
 	return -EBUSY;

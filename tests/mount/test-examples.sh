@@ -33,6 +33,7 @@ table() {
 	mounted disk|cachewt.1|cachewt status --json|
 	run|cachewt.1|cachewt format|
 	mounted disk|cachewt.1|$ fusermount3 -u|
+	mounted disk|cachewt.1|fusermount3 -u /mnt/disk|
 	no|cachewtfs-internals.7|read    enter|a table
 	fails .|cachewtfs.1|$ cp new.img|
 	mounted .|cachewtfs.1|$ dd if=new.img|
@@ -76,6 +77,7 @@ world_make() {
 }
 
 world_mount() {
+	[ "$1" != . ] || rmdir "$world"/mnt/*	# a mountpoint is empty
 	cachewtfs --cache "$world/ssd/disk.cache" --metadata "$world/ssd/disk.meta" --cache-size 8M "${@:2}" \
 		"$world/nfs/disk.img" "$world/mnt/$1"
 	cmp "$world/nfs/disk.img" "$world/mnt/$1/disk.img"
@@ -131,7 +133,7 @@ run_example() {
 		if ! unshare --user --map-root-user --mount true; then skip "needs user namespaces"; fi
 		"$sources/examples/container.sh" "$world/nfs/disk.img" cmp "$world/nfs/disk.img" || fail "container.sh"
 		;;
-	*loop-device) "$sources/examples/loop-device.sh" "$world" >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")" ;;
+	*loop-device) mkdir "$world/loop" && "$sources/examples/loop-device.sh" "$world/loop" >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")" ;;
 	*) fail "the table's \"$how\" is no way to run it" ;;
 	esac
 	world_remove

@@ -50,7 +50,7 @@ mkdir "$tmp/mnt2"
 others=(--cache "$stores/c2" --metadata "$stores/m2" --cache-size 1M)
 refused 1 "in use by process $daemon \\(cachewtfs\\)" "${others[@]}" "$origin" "$tmp/mnt2"
 if grep -q fuse_connection "/proc/$daemon/fdinfo/"* 2>/dev/null; then
-	grep -q "mounted on $mnt " "$tmp/err" || fail "it does not say where: $(cat "$tmp/err")"
+	grep -q "mounted on $mnt:" "$tmp/err" || fail "it does not say where: $(cat "$tmp/err")"
 fi
 kill $bystander
 fusermount3 -u "$mnt"

@@ -28,7 +28,7 @@ cat "$image" >/dev/null
 [ "$("$CACHEWT" health "$mnt")" = fine ] || fail "not fine: $("$CACHEWT" health "$mnt")"
 
 # In use and seen here: the place is named.
-refused 1 "in use by process $daemon \(mounted on $mnt: unmount that first\)" --cache "$stores/c2" --metadata "$stores/m2" \
+refused 1 "in use by process $daemon \(cachewtfs\) \(mounted on $mnt: unmount that first\)" --cache "$stores/c2" --metadata "$stores/m2" \
 	--cache-size 1M "$origin" "$tmp/mnt2"
 
 copy_mounts
