@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 ENGINE_TESTS = tests/unit/test-engine-breaks tests/unit/test-engine-door tests/unit/test-engine-early \
-	tests/unit/test-engine-faults tests/unit/test-engine-life tests/unit/test-engine-order \
+	tests/unit/test-engine-faults tests/unit/test-engine-flips tests/unit/test-engine-life tests/unit/test-engine-order \
 	tests/unit/test-engine-races tests/unit/test-engine-stress tests/unit/test-engine-sync tests/unit/test-engine-threads
 check_PROGRAMS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
@@ -21,6 +21,10 @@ tests_unit_test_engine_early_LDADD = $(UNIT_LIBS)
 tests_unit_test_engine_faults_SOURCES = tests/unit/test-engine-faults.c $(ENGINE_RIG)
 tests_unit_test_engine_faults_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_engine_faults_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_engine_flips_SOURCES = tests/unit/test-engine-flips.c $(ENGINE_RIG)
+tests_unit_test_engine_flips_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_engine_flips_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_engine_life_SOURCES = tests/unit/test-engine-life.c $(ENGINE_RIG)
 tests_unit_test_engine_life_CPPFLAGS = $(UNIT_CPPFLAGS)

@@ -39,7 +39,8 @@ EXTRA_DIST += tests/golden/busy-marks-page.hex tests/golden/identity-page.hex te
 	tests/golden/region-marks-page.hex tests/golden/runtime-page.hex tests/golden/superblock-v1.hex \
 	tests/golden/superblock.hex
 
-# Every single bit of every page in use; two minutes on an idle machine.
+# Every single bit of every page in use, first for the store alone, then for whoever reads the image.
 .PHONY: check-bit-flips
-check-bit-flips: tests/unit/test-store-hostile
+check-bit-flips: tests/unit/test-store-hostile tests/unit/test-engine-flips
 	CWT_FLIP_STRIDE=1 CK_RUN_CASE=store-hostile tests/unit/test-store-hostile
+	CWT_FLIP_STRIDE=1 tests/unit/test-engine-flips
