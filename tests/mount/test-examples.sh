@@ -133,7 +133,10 @@ run_example() {
 		if ! unshare --user --map-root-user --mount true; then skip "needs user namespaces"; fi
 		"$sources/examples/container.sh" "$world/nfs/disk.img" cmp "$world/nfs/disk.img" || fail "container.sh"
 		;;
-	*loop-device) mkdir "$world/loop" && "$sources/examples/loop-device.sh" "$world/loop" >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")" ;;
+	*loop-device)
+		mkdir "$world/loop"
+		"$sources/examples/loop-device.sh" "$world/loop" >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+		;;
 	*) fail "the table's \"$how\" is no way to run it" ;;
 	esac
 	world_remove
