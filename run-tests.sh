@@ -136,26 +136,26 @@ phase_asan() {
 	done
 	export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
 	build_in asan --enable-warnings --enable-sanitizer=address,undefined || return
-	CK_TIMEOUT_MULTIPLIER=5 check unit "$jobs" check-unit
+	CWT_FLIP_STRIDE=997 CK_TIMEOUT_MULTIPLIER=5 check unit "$jobs" check-unit
 	TEST_TIMEOUT=500 check mount "$jobs" check "TESTS=$mounts"
 }
 
 phase_tsan() {
 	build_in tsan --enable-warnings --enable-sanitizer=thread || return
-	CK_TIMEOUT_MULTIPLIER=10 TSAN_OPTIONS=halt_on_error=1 check unit "$jobs" check-unit
+	CWT_FLIP_STRIDE=2999 CK_TIMEOUT_MULTIPLIER=10 TSAN_OPTIONS=halt_on_error=1 check unit "$jobs" check-unit
 }
 
 # Check forks for each test, and valgrind follows: a leak or an error in a child is that test's failure.
 phase_valgrind() {
 	build_in gcc --enable-warnings CC=gcc || return
-	CWT_FUZZ_RUNS=300 CK_TIMEOUT_MULTIPLIER=30 check valgrind "$jobs" check-valgrind
+	CWT_FUZZ_RUNS=300 CWT_FLIP_STRIDE=9973 CK_TIMEOUT_MULTIPLIER=30 check valgrind "$jobs" check-valgrind
 }
 
 # Known bugs, one after the other: the tests must fail on every one.
 phase_mutants() {
 	mkdir -p "$build/mutants" && cd "$build/mutants" || return
 	[ -f Makefile ] || step configure.log "$source/configure" --enable-warnings --enable-mutants || return
-	check mutants "$jobs" check-mutants
+	CWT_FLIP_STRIDE=997 check mutants "$jobs" check-mutants
 }
 
 # The protocol itself, for a model checker: all rules hold, and each one left out gives a trace.
