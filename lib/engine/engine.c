@@ -156,6 +156,27 @@ static int engine_check_stores(const struct store_devices *devices, struct cwt_e
 	return ret ? ret : engine_check_align(devices->cache, geo.block_size_bytes, remedy, err);
 }
 
+/*
+ * What was cached before --reset shall not be found in the cache file.  By one call that leaves the file allocated, where
+ * its file system has that; not by writing zeros, which is what a block device would do.  After the commit that dropped
+ * every mapping, before anything is filled: so a crash at any moment leaves mappings of nothing.  An error costs no data
+ * and no warmth: it is said, and the bytes stay until blocks are cached over them.
+ */
+static void engine_forget_contents(struct cwt *e)
+{
+	struct device *cache = e->dev.cache;
+	uint64_t from = store_cache_offset(CBLOCK(0), store_geometry(e->store)->block_size_bytes);
+	uint64_t len = device_info(cache)->size_bytes - from;
+	int ret = -EOPNOTSUPP;
+
+	if (!device_info(cache)->is_block)
+		ret = device_zero(cache, DEVICE_ZERO, from, len);
+	if (ret == -EOPNOTSUPP && !device_info(cache)->is_block)
+		ret = device_zero(cache, DEVICE_PUNCH, from, len);
+	if (ret)
+		log_warning("%s: what was cached before --reset stays in it, unused: %s", cache->name, strerror(-ret));
+}
+
 int engine_open(const struct store_devices *devices, const struct engine_options *options, struct cwt **out,
 		struct cwt_error *err)
 {
@@ -188,6 +209,8 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 		ret = engine_check_stores(devices, err);
 	if (!ret)
 		ret = store_open(devices, &so, &e->store, &start, err);
+	if (!ret && options->reset)
+		engine_forget_contents(e);
 	if (!ret) {
 		e->stats.last_commit_ms = engine_now_ms(e);	/* before there are threads */
 		snprintf(e->start_reason, sizeof(e->start_reason), "%s", store_start_reason(e->store));

@@ -81,3 +81,19 @@ for i in 0 1; do
 	bytes_at $((i * 65536)) "${formatting[i]}"
 done
 starts_anew
+
+# What was cached is not in the cache file after --reset, though nothing else was cached meanwhile; and the file stays allocated.
+printf 'a secret that nobody shall find' >"$tmp/secret"
+write_at "$origin" 100000 "$tmp/secret"
+rm -f "$cache" "$meta"
+start_cachewtfs --cache-size 4M --block-size 16K
+cat "$image" >/dev/null
+stop_cachewtfs
+grep -qa 'a secret that nobody' "$cache" || fail "it was never cached"
+blocks=$(stat -c %b "$cache")
+start_cachewtfs --reset
+! grep -qa 'a secret that nobody' "$cache" || fail "--reset leaves what was cached in the cache"
+[ "$(stat -f -c %T "$cache")" = tmpfs ] || [ "$(stat -c %b "$cache")" -ge "$blocks" ] || fail "the cache has lost its space"
+compare_image
+stop_cachewtfs
+verify_mappings
