@@ -17,7 +17,8 @@ debian_keys=/usr/share/keyrings/debian-archive-keyring.gpg
 # does not need liburing.
 libfuse_has_rings() {
 	pkg-config --atleast-version=$libfuse_needs fuse3 || return 1
-	ldd "$(pkg-config --variable=libdir fuse3)/libfuse3.so" 2>/dev/null | grep -q liburing
+	# Not by grep -q: it ends at the first line that it likes, and ldd, still writing, would be the one that failed.
+	[[ $(ldd "$(pkg-config --variable=libdir fuse3)/libfuse3.so" 2>/dev/null) == *liburing* ]]
 }
 
 fetch_libfuse() {
