@@ -3,7 +3,7 @@
 noinst_LTLIBRARIES += lib/libcachewt-internal.la
 lib_libcachewt_internal_la_SOURCES =
 lib_libcachewt_internal_la_LIBADD = lib/engine/libengine.la lib/policy/libpolicy.la \
-	lib/metadata/libmetadata.la lib/device/libdevice.la lib/base/libbase.la $(XXHASH_LIBS) $(AIO_LIBS)
+	lib/metadata/libmetadata.la lib/device/libdevice.la lib/base/libbase.la $(XXHASH_LIBS) $(AIO_LIBS) $(BLKID_LIBS)
 
 lib_LTLIBRARIES += lib/libcachewt.la
 lib_libcachewt_la_SOURCES =

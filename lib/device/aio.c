@@ -198,53 +198,8 @@ static int aio_zero(struct device *dev, enum device_zero_op op, uint64_t offset_
 }
 
 /*
- * ------------------------------------------------------------------ identity
+ * ------------------------------------------------------------------ tag
  */
-static int64_t ns_of(const struct statx_timestamp *ts)
-{
-	return ts->tv_sec * 1000000000 + ts->tv_nsec;
-}
-
-static uint64_t disk_seq(int fd)
-{
-	uint64_t seq = 0;
-
-#ifdef BLKGETDISKSEQ
-	if (ioctl(fd, BLKGETDISKSEQ, &seq))
-		seq = 0;
-#else
-	(void)fd;
-#endif
-	return seq;
-}
-
-/* AT_STATX_FORCE_SYNC: on a network file system the server's truth, not what was cached of it. */
-static int aio_identity(struct device *dev, struct device_identity *id)
-{
-	struct aio_device *a = aio_device_of(dev);
-	uint64_t size_bytes;
-	struct statx sx;
-
-	if (statx(a->fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS | STATX_BTIME, &sx))
-		return -errno;
-	id->dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
-	id->ino = sx.stx_ino;
-	if (dev->info.is_block) {
-		id->rdev = makedev(sx.stx_rdev_major, sx.stx_rdev_minor);
-		id->birth_ns = disk_seq(a->fd);
-		if (ioctl(a->fd, BLKGETSIZE64, &size_bytes))
-			return -errno;
-		id->size_bytes = size_bytes;
-		return 0;
-	}
-	if (sx.stx_mask & STATX_BTIME)
-		id->birth_ns = (uint64_t)ns_of(&sx.stx_btime);
-	id->size_bytes = sx.stx_size;
-	id->mtime_ns = ns_of(&sx.stx_mtime);
-	id->ctime_ns = ns_of(&sx.stx_ctime);
-	return 0;
-}
-
 /*
  * A user xattr, flushed with the file: it says who may have written the origin last.  Files only; a file system without
  * user xattrs, or one that is not allowed here, has no tag.
@@ -324,4 +279,5 @@ const struct device_ops aio_device_ops = {
 	.close = aio_close,
 	.write_back = aio_write_back,
 	.next_data = aio_next_data,
+	.ids = aio_ids,
 };

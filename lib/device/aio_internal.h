@@ -176,4 +176,8 @@ void aio_pool_close(struct aio_pool *pool);				/* no jobs; joins.  NULL is allow
 /* From the pool's threads: job->error is set. */
 void aio_source_return(struct aio_job *job);
 
+/* aio_identity.c */
+int aio_identity(struct device *dev, struct device_identity *id);
+int aio_ids(struct device *dev, struct device_ids *ids);
+
 #endif

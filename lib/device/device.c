@@ -66,6 +66,13 @@ int device_write_back(struct device *dev, bool begin)
 	return dev->ops->write_back ? dev->ops->write_back(dev, begin) : 0;
 }
 
+int device_ids(struct device *dev, struct device_ids *ids)
+{
+	cwt_assert(dev->ops);
+	*ids = (struct device_ids){ 0 };
+	return dev->ops->ids ? dev->ops->ids(dev, ids) : 0;
+}
+
 void device_close(struct device *dev)
 {
 	if (dev)

@@ -71,10 +71,23 @@ struct device_info {
 /* Who this store is, and when it was last changed.  Taken anew at each call.  0 = not known. */
 struct device_identity {
 	uint64_t dev, ino, rdev;
-	uint64_t birth_ns;		/* files: creation time; block devices: diskseq */
+	uint64_t birth_ns;		/* files: creation time */
+	uint64_t mount_id;		/* of the mount that it was opened on, unique in this boot; block devices: not asked */
+	uint64_t fsid;			/* of its file system */
+	uint64_t diskseq;		/* block devices: counts disks, in this boot */
 	uint64_t size_bytes;
 	int64_t mtime_ns, ctime_ns;	/* files only */
 };
+
+/*
+ * What a block device says of itself, each as a digest; 0 = not known.  The last three are content, which a write may
+ * change: they speak of the disk only while nothing was written.
+ */
+enum device_id {
+	DEVICE_ID_WWN, DEVICE_ID_SERIAL, DEVICE_ID_PARTITION_UUID, DEVICE_ID_TABLE_UUID, DEVICE_ID_FILE_SYSTEM_UUID,
+	DEVICE_ID_FIRST_MIB, DEVICE_ID_LAST_MIB, DEVICE_IDS,
+};
+struct device_ids { uint64_t id[DEVICE_IDS]; };
 
 /*
  * The vtable.  Called only through the functions below, which check the contract once for all devices.
@@ -90,6 +103,7 @@ struct device_identity {
  * close     after the last queue is closed; frees dev.
  * next_data   see device_next_data(); any thread; NULL: all of it may be data.
  * write_back  see device_write_back(); any thread; NULL: nothing is ever lost.
+ * ids       see device_ids(); blocking, any thread; NULL: none.
  */
 struct device_ops {
 	const char *name;
@@ -103,6 +117,7 @@ struct device_ops {
 	void (*close)(struct device *dev);
 	int (*write_back)(struct device *dev, bool begin);
 	int (*next_data)(struct device *dev, uint64_t from, uint64_t *begin, uint64_t *end);
+	int (*ids)(struct device *dev, struct device_ids *ids);
 };
 
 /* A device embeds this first. */
@@ -131,6 +146,8 @@ int device_write(struct device *dev, uint64_t offset_bytes, const void *buf, siz
 int device_flush(struct device *dev);
 int device_zero(struct device *dev, enum device_zero_op op, uint64_t offset_bytes, uint64_t len_bytes);
 int device_identity(struct device *dev, struct device_identity *id);
+/* Reads at most 2 MiB of it, and asks sysfs.  What cannot be found out is 0, so are all of a file.  -ENOMEM. */
+int device_ids(struct device *dev, struct device_ids *ids);
 /*
  * A store may carry a tag beside its content, DEVICE_TAG_BYTES long (files: a user xattr), durable before the call
  * returns.  set NULL: leave it; get NULL: do not read it.  get is read before set is written; all zeros where there is

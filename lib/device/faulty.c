@@ -222,6 +222,11 @@ static int faulty_write_back(struct device *dev, bool begin)
 	return device_write_back(faulty_of(dev)->inner, begin);
 }
 
+static int faulty_ids(struct device *dev, struct device_ids *ids)
+{
+	return device_ids(faulty_of(dev)->inner, ids);
+}
+
 /*
  * ------------------------------------------------------------------ rules, from any thread
  */
@@ -314,6 +319,7 @@ static const struct device_ops faulty_ops = {
 	.close = faulty_close,
 	.write_back = faulty_write_back,
 	.next_data = faulty_next_data,
+	.ids = faulty_ids,
 };
 
 int faulty_device_open(struct device *inner, const struct faulty_options *options, struct device **out)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bits.h"
 #include "base/random.h"
@@ -14,9 +15,11 @@
 struct memory_device {
 	struct device dev;
 	uint8_t tag[DEVICE_TAG_BYTES];
-	pthread_mutex_t lock;		/* protects bytes and nr_changes */
+	pthread_mutex_t lock;		/* protects bytes and times */
 	uint8_t *bytes;
-	uint64_t nr_changes;		/* writes and zeros so far: the file's times, so to speak */
+	int64_t mtime_ns, ctime_ns;	/* likewise */
+	int64_t (*now_ns)(void *ctx);
+	void *ctx;
 	uint64_t ino;
 	int lost;			/* lock: what the next question about write-back is answered */
 };
@@ -28,6 +31,21 @@ static struct memory_device *memory_of(struct device *dev)
 	return container_of(dev, struct memory_device, dev);
 }
 
+static int64_t memory_now_ns(const struct memory_device *m)
+{
+	struct timespec ts;
+
+	if (m->now_ns)
+		return m->now_ns(m->ctx);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return MAX((int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec, m->ctime_ns + 1);
+}
+
+static void memory_changed(struct memory_device *m)
+{
+	m->mtime_ns = m->ctime_ns = memory_now_ns(m);
+}
+
 static int memory_rw(struct device *dev, enum device_op op, uint64_t offset_bytes, void *buf, size_t len_bytes)
 {
 	struct memory_device *m = memory_of(dev);
@@ -37,7 +55,7 @@ static int memory_rw(struct device *dev, enum device_op op, uint64_t offset_byte
 		memcpy(buf, m->bytes + offset_bytes, len_bytes);
 	} else {
 		memcpy(m->bytes + offset_bytes, buf, len_bytes);
-		m->nr_changes++;
+		memory_changed(m);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return 0;
@@ -73,7 +91,7 @@ static int memory_zero(struct device *dev, enum device_zero_op op, uint64_t offs
 	(void)op;
 	pthread_mutex_lock(&m->lock);
 	memset(m->bytes + offset_bytes, 0, len_bytes);
-	m->nr_changes++;
+	memory_changed(m);
 	pthread_mutex_unlock(&m->lock);
 	return 0;
 }
@@ -85,8 +103,10 @@ static int memory_tag(struct device *dev, const void *set, void *get)
 	pthread_mutex_lock(&m->lock);
 	if (get)
 		memcpy(get, m->tag, sizeof(m->tag));
-	if (set)
+	if (set) {
 		memcpy(m->tag, set, sizeof(m->tag));
+		m->ctime_ns = memory_now_ns(m);
+	}
 	pthread_mutex_unlock(&m->lock);
 	return 0;
 }
@@ -99,7 +119,9 @@ static int memory_identity(struct device *dev, struct device_identity *id)
 	id->ino = m->ino;
 	id->birth_ns = m->ino;
 	id->size_bytes = dev->info.size_bytes;
-	id->mtime_ns = id->ctime_ns = (int64_t)m->nr_changes + 1;
+	id->mount_id = id->fsid = 1;
+	id->mtime_ns = m->mtime_ns;
+	id->ctime_ns = m->ctime_ns;
 	pthread_mutex_unlock(&m->lock);
 	return 0;
 }
@@ -140,6 +162,17 @@ void memory_device_lose(struct device *dev, int error)
 	pthread_mutex_unlock(&m->lock);
 }
 
+void memory_device_touch(struct device *dev, int64_t mtime_ns, int64_t ctime_ns)
+{
+	struct memory_device *m = memory_of(dev);
+
+	cwt_assert(dev->ops == &memory_ops);
+	pthread_mutex_lock(&m->lock);
+	m->mtime_ns = mtime_ns;
+	m->ctime_ns = ctime_ns;
+	pthread_mutex_unlock(&m->lock);
+}
+
 static void fill_with_garbage(uint8_t *bytes, uint64_t size_bytes, uint64_t seed)
 {
 	struct random random = { seed };
@@ -167,6 +200,9 @@ int memory_device_open(const char *name, const struct memory_options *options, s
 	if (options->seed)
 		fill_with_garbage(m->bytes, options->size_bytes, options->seed);
 	pthread_mutex_init(&m->lock, NULL);
+	m->now_ns = options->now_ns;
+	m->ctx = options->ctx;
+	memory_changed(m);
 	m->ino = atomic_fetch_add(&memory_next_ino, 1);
 	m->dev.ops = &memory_ops;
 	m->dev.info = (struct device_info){

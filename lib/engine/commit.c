@@ -105,6 +105,7 @@ static int commit_snapshot(struct cwt *e)
 	cs->wanted = cs->origin_lost = false;
 	e->stats.last_commit_ms = engine_now_ms(e);	/* of the attempt: a failing one is not repeated at once */
 	store_commit_begin(e->store, cs->flags);
+	origin_commit_begin_locked(e);
 	if (!mutant_is(MUTANT_LATER_REMOVALS_FREED))
 		map_commit_begin(&e->map);
 	for (uint32_t page = 0; page < cs->nr_pages && !error; page++) {
@@ -116,6 +117,8 @@ static int commit_snapshot(struct cwt *e)
 		error = commit_copy_page_locked(e, page);
 	}
 	pthread_mutex_unlock(&e->lock);
+	if (!error)
+		origin_commit_begun(e);
 	return error;
 }
 
@@ -175,6 +178,7 @@ static void commit_done_locked(struct cwt *e)
 	e->stats.commits++;
 	e->commit.nr_failed = 0;
 	e->commit.retry_ms = 0;
+	origin_commit_end_locked(e, true, false);
 	regions_committed_locked(e);
 	migration_balance_locked(e);
 }
@@ -205,6 +209,7 @@ static void commit_failed_locked(struct cwt *e, enum commit_step step, int error
 	commit_take_back_locked(e);
 	regions_keep_locked(e);
 	commit_retry_locked(e, step, error);
+	origin_commit_end_locked(e, false, store_commit_outcome_unknown(e->store));
 	if (!store_commit_outcome_unknown(e->store))
 		return;
 	e->commit.dead = true;
@@ -262,6 +267,8 @@ int engine_commit_step(struct cwt *e, unsigned flags)
 	case COMMIT_FLUSH_ORIGIN:
 		/* Read-only too: an earlier mount may have died before its flush (R6). */
 		ret = mutant_is(MUTANT_ORIGIN_NOT_FLUSHED) ? 0 : flush_origin(e);
+		if (!ret && cs->flags & COMMIT_CLEAN && !origin_commit_clean(e))
+			ret = -ESTALE;
 		if (ret)
 			return engine_commit_end(e, ret);
 		cs->step = COMMIT_STORE;

@@ -24,6 +24,36 @@ uint64_t engine_now_ms(const struct cwt *e)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	return clock_gettime(clock, &ts) ? 0 : (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t engine_real_ns(const struct cwt *e)
+{
+	return e->options.env.real_ns ? e->options.env.real_ns(e->options.env.ctx) : clock_ns(CLOCK_REALTIME);
+}
+
+/* Two clocks are read, and this thread may have to wait in between: the reading that took the least counts. */
+int64_t engine_clock_ns(const struct cwt *e)
+{
+	int64_t best_ns = 0, least_ns = INT64_MAX;
+
+	if (e->options.env.real_ns)
+		return engine_real_ns(e) - (int64_t)engine_now_ms(e) * 1000000;
+	for (int i = 0; i < 8 && least_ns > 100000; i++) {
+		int64_t before = clock_ns(CLOCK_BOOTTIME), real = clock_ns(CLOCK_REALTIME), after = clock_ns(CLOCK_BOOTTIME);
+
+		if (after - before >= least_ns)
+			continue;
+		least_ns = after - before;
+		best_ns = real - before;
+	}
+	return best_ns;
+}
+
 static void engine_set_geometry(struct cwt *e)
 {
 	const struct store_geometry *geo = store_geometry(e->store);
@@ -95,6 +125,7 @@ static int engine_build(struct cwt *e, struct cwt_error *err)
 		ret = regions_init(e, e->options.warm_after_power);
 	if (ret)
 		return error_set(err, ret, "%u cached blocks: %s", e->nr_cblocks, strerror(-ret));
+	origin_watch_init(e);
 	ret = engine_load(e, err);
 	if (ret)
 		return ret;
@@ -117,6 +148,7 @@ static void engine_free(struct cwt *e)
 	for (unsigned i = 0; i < e->nr_cell_slabs; i++)
 		free(e->cell_slabs[i]);
 	pthread_mutex_destroy(&e->flush.io_lock);
+	pthread_mutex_destroy(&e->origin_watch.lease_lock);
 	jobs_exit(e);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
@@ -162,7 +194,7 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 	struct store_options so = { .read_only_origin = options->read_only, .trust_origin = options->trust_origin,
 		.reset = options->reset, .warm_after_power = options->warm_after_power,
 		.commit_interval_ms = options->commit_interval_ms ? options->commit_interval_ms : CWT_COMMIT_INTERVAL_MS_DEFAULT,
-		.boot_time_ns = options->env.boot_time_ns, .boot_id = { options->env.boot_id[0], options->env.boot_id[1] },
+		.boot_id = { options->env.boot_id[0], options->env.boot_id[1] },
 		.pid = options->env.pid };
 	struct cwt *e = calloc(1, sizeof(*e));
 	enum store_start start;
@@ -172,12 +204,17 @@ int engine_open(const struct store_devices *devices, const struct engine_options
 		return error_set(err, -ENOMEM, "memory: %s", strerror(ENOMEM));
 	e->dev = *devices;
 	e->options = *options;
+	so.clock_ns = engine_clock_ns(e);
+	so.boot_time_ns = options->env.boot_time_ns;
+	so.real_ns = options->env.real_ns;
+	so.ctx = options->env.ctx;
 	e->origin_fd = -1;
 	e->origin_io = e->cache_io = "test";
 	if (!e->options.commit_interval_ms)
 		e->options.commit_interval_ms = CWT_COMMIT_INTERVAL_MS_DEFAULT;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->flush.io_lock, NULL);
+	pthread_mutex_init(&e->origin_watch.lease_lock, NULL);
 	jobs_init(e);
 	list_init(&e->fills);
 	list_init(&e->flush.waiting);
@@ -207,25 +244,12 @@ bool engine_step_job(struct cwt *e)
 {
 	if (jobs_step(e) || write_back_ask(e))
 		return true;
+	origin_watch_tick(e);
 	if (e->commit.step == COMMIT_IDLE && !engine_commit_due(e))
 		return false;
 	if (engine_commit_step(e, 0) < 0)
 		marks_write_urgent(e);
 	return true;
-}
-
-void engine_note_write(struct cwt *e)
-{
-	struct timespec now;
-	int_least64_t last = atomic_load_explicit(&e->write_time_s, memory_order_relaxed);
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	if (now.tv_sec == last || !atomic_compare_exchange_strong(&e->write_time_s, &last, now.tv_sec))
-		return;
-	/* An error costs warmth after a crash, no more: an old time makes the origin look changed. */
-	pthread_mutex_lock(&e->marks.io_lock);
-	(void)store_write_lease(e->store, &(struct lease){ .until_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec });
-	pthread_mutex_unlock(&e->marks.io_lock);
 }
 
 int engine_void(struct cwt *e)
@@ -254,9 +278,31 @@ static void engine_runtime(struct cwt *e, enum store_runtime_state state)
 	(void)store_write_runtime(e->dev.metadata, &rt);
 }
 
+/* Our last leg has ended, or does so now: what the origin shows is taken before others may write it. */
 void cwt_stopping(struct cwt *e)
 {
 	engine_runtime(e, STORE_RUNTIME_STOPPING);
+	(void)origin_look(e);
+}
+
+/* The origin is not as we left it: nothing is clean, and the next start is to find the same. */
+static int stop_without_origin(struct cwt *e)
+{
+	pthread_mutex_lock(&e->lock);
+	drop_all_locked(e);
+	origin_disown_locked(e);
+	pthread_mutex_unlock(&e->lock);
+	return engine_commit_run(e, COMMIT_FLUSH);
+}
+
+static int engine_stop(struct cwt *e)
+{
+	int ret;
+
+	if (e->flush.sticky_error)
+		return e->flush.sticky_error;
+	ret = origin_look(e) ? engine_commit_clean(e) : -ESTALE;
+	return ret == -ESTALE ? stop_without_origin(e) : ret;
 }
 
 /*
@@ -272,7 +318,7 @@ int cwt_close(struct cwt *e)
 	jobs_stop(e);
 	cwt_assert(list_empty(&e->fills));
 	write_back_ask(e);
-	ret = e->flush.sticky_error ? e->flush.sticky_error : engine_commit_clean(e);
+	ret = engine_stop(e);
 	if (ret)
 		log_error("%s: no clean stop, the next start decides what is kept: %s", dev.metadata->name, strerror(-ret));
 	engine_runtime(e, STORE_RUNTIME_NONE);

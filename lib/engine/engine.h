@@ -10,10 +10,11 @@
  * Threads.  Any number of loops, each one thread; job threads, which may block; callers of status and messages.  In
  * tests nothing is started: the same code is stepped by one thread.
  *
- * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the three exceptions that are
+ * Lock order, outermost first; no lock is held across I/O, a callback or a wait, with the four exceptions that are
  * said:
  *	marks.io_lock	one writer of mark pages at a time.  Held across a buffered write of 4 KiB, which is its purpose (B2)
  *	commit.run_lock	one commit at a time.  Held across its I/O, by threads that may block, and by engine_void()
+ *	origin_watch.lease_lock	one writer of the lease.  Held across a buffered write of 512 bytes, likewise
  *	flush.io_lock	one flush of the origin at a time, until a failure of it was handled (E1).  Held across the flush
  *	cwt.lock	cells, map, policy, marks in memory, fills, flush and commit state, statistics
  *	jobs.lock	the queue of jobs
@@ -35,6 +36,7 @@
 #include "engine/jobs.h"
 #include "engine/map.h"
 #include "engine/marks.h"
+#include "engine/origin_watch.h"
 #include "engine/regions.h"
 #include "engine/write_back.h"
 #include "metadata/store.h"
@@ -43,6 +45,7 @@
 /* What a test replaces: time, threads, the machine's boot. */
 struct engine_env {
 	uint64_t (*now_ms)(void *ctx);	/* NULL: CLOCK_MONOTONIC */
+	int64_t (*real_ns)(void *ctx);	/* NULL: CLOCK_REALTIME */
 	void *ctx;
 	uint64_t boot_id[2];
 	int64_t boot_time_ns;		/* CLOCK_REALTIME at which it began; 0: not known */
@@ -141,7 +144,7 @@ struct cwt {
 	struct regions regions;
 	struct write_back write_back;
 
-	atomic_int_least64_t write_time_s;	/* the last one stored beside the marks, CLOCK_REALTIME */
+	struct origin_watch origin_watch;
 	struct marks marks;			/* its own lock for I/O, cwt.lock for the rest */
 	struct jobs jobs;
 };
@@ -164,11 +167,6 @@ int engine_check_align(const struct device *dev, uint32_t block_size_bytes, cons
 bool engine_step_job(struct cwt *e);
 
 /*
- * A loop is about to write the origin: store the time, at most once a second (the fingerprint after an unclean stop).
- */
-void engine_note_write(struct cwt *e);
-
-/*
  * What kill -9 leaves behind: memory is freed, nothing is written.  For tests; the devices stay open and go back to the
  * caller.  Loops are abandoned first.
  */
@@ -183,6 +181,9 @@ void engine_abandon_loop(struct cwt_loop *loop);
 int engine_void(struct cwt *e);
 
 uint64_t engine_now_ms(const struct cwt *e);
+int64_t engine_real_ns(const struct cwt *e);
+/* The real time at which this boot began: changes when somebody sets the clock. */
+int64_t engine_clock_ns(const struct cwt *e);
 
 /* Length of a block: block_size, but for the last one of an odd-sized origin (I6). */
 static inline uint32_t engine_block_len(const struct cwt *e, oblock_t o)

@@ -65,15 +65,21 @@ static void flush_failed_locked(struct cwt *e, int error)
 int flush_origin(struct cwt *e)
 {
 	int error, sticky_error;
+	uint64_t begun;
 
 	pthread_mutex_lock(&e->flush.io_lock);
 	pthread_mutex_lock(&e->lock);
 	sticky_error = e->flush.sticky_error;
+	begun = origin_flush_begin_locked(e);
 	pthread_mutex_unlock(&e->lock);
 	error = sticky_error ? sticky_error : device_flush(e->dev.origin);
 	if (error && !sticky_error) {
 		pthread_mutex_lock(&e->lock);
 		flush_failed_locked(e, error);
+		pthread_mutex_unlock(&e->lock);
+	} else if (!error) {
+		pthread_mutex_lock(&e->lock);
+		origin_flush_done_locked(e, begun);
 		pthread_mutex_unlock(&e->lock);
 	}
 	pthread_mutex_unlock(&e->flush.io_lock);

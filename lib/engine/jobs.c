@@ -79,7 +79,10 @@ static struct timespec deadline_after(uint32_t ms)
 	return ts;
 }
 
-/* Wakes every MARKS_STALE_MS: a bound on late clears, and cheap when there is nothing to do. */
+/*
+ * Wakes every MARKS_STALE_MS: a bound on late clears, for the lease and for looks at the origin, and cheap
+ * when there is nothing to do.
+ */
 static void *commit_thread(void *arg)
 {
 	struct cwt *e = arg;
@@ -96,6 +99,7 @@ static void *commit_thread(void *arg)
 		bypass_log(e);
 		write_back_ask(e);
 		marks_write_stale(e);
+		origin_watch_tick(e);
 		if (engine_commit_due(e))
 			engine_commit_run(e, 0);
 		pthread_mutex_lock(&jobs->lock);

@@ -142,7 +142,7 @@ static int loop_submit(struct cwt_loop *loop)
 	if (!mutant_is(MUTANT_MARK_AFTER_LEG))
 		marks_write_urgent(loop->engine);
 	if (loop->writes_origin || !list_empty(&loop->zero_ready))
-		engine_note_write(loop->engine);
+		origin_lease(loop->engine);
 	loop->writes_origin = false;
 	for (; (n = list_pop(&loop->to_submit)); nr++)
 		device_submit(loop->queue, list_entry(n, struct device_io, node));

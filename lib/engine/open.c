@@ -409,11 +409,6 @@ static int64_t clock_ns(clockid_t clock)
 	return clock_gettime(clock, &ts) ? 0 : (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static int64_t boot_time_ns(void)
-{
-	return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
-}
-
 static int open_engine(struct opening *o, struct cwt **out)
 {
 	struct engine_options options = { .mode = o->config->mode, .policy = o->config->policy,
@@ -426,7 +421,7 @@ static int open_engine(struct opening *o, struct cwt **out)
 	if (ret)
 		return ret;
 	read_boot_id(options.env.boot_id);
-	options.env.boot_time_ns = boot_time_ns();
+	options.env.boot_time_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	options.env.pid = (uint32_t)getpid();
 	options.env.seed = (uint64_t)getpid() ^ options.env.boot_id[0];
 	ret = engine_open(&o->dev, &options, out, o->err);

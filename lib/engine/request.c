@@ -309,6 +309,8 @@ void breq_leave_locked(struct block_request *b)
 	breq_put_cblock_locked(e, b);
 	if (b->request->op != CWT_READ && !(b->on_origin && mutant_is(MUTANT_REGION_LEFT_AT_ANSWER)))
 		regions_leave_locked(e, b->oblock);
+	if (b->request->op != CWT_READ)
+		origin_leg_end_locked(e);
 	if (b->fill)
 		fill_put_locked(b->fill);
 	e->nr_in_cells--;

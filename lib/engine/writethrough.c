@@ -39,6 +39,7 @@ void write_decide_locked(struct block_request *b)
 	cblock_t c = mutant_is(MUTANT_DECIDE_BEFORE_ENTERING) ? b->cblock : map_lookup(&e->map, b->oblock);
 
 	e->stats.nr_undecided--;
+	origin_leg_begin_locked(e);
 	if (!cblock_is_none(c)) {
 		b->cblock = c;
 		cblock_get_locked(e, c, true);

@@ -175,7 +175,7 @@ static int other_identity_slot(const struct store *s)
 	return s->identity_slot < 0 ? 0 : !s->identity_slot;
 }
 
-/* After the times were taken.  What has not changed stays where it is. */
+/* What has not changed stays where it is. */
 static bool identity_changes(struct store *s)
 {
 	const size_t header = sizeof(struct disk_header);
@@ -211,25 +211,17 @@ static int write_superblock(struct store *s, int copy)
 	return device_write(s->dev.metadata, superblock_page(copy) * PAGE_BYTES, sector, sizeof(sector));
 }
 
-static int take_times(struct store *s)
-{
-	struct device_identity id;
-	int ret = device_identity(s->dev.origin, &id);
-
-	if (!ret)
-		fingerprint_take(&s->commit.identity, device_info(s->dev.origin), &id);
-	return ret;
-}
-
-static int64_t now_ns(void)
+int64_t store_now_ns(const struct store *s)
 {
 	struct timespec ts;
 
+	if (s->real_ns)
+		return s->real_ns(s->clock_ctx);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* Everything but the pages, the times and the identity, which steps fill in. */
+/* Everything but the pages and the identity, which steps fill in. */
 static void commit_close_collection(struct store *s)
 {
 	struct commit *c = &s->commit;
@@ -238,10 +230,9 @@ static void commit_close_collection(struct store *s)
 	for (uint32_t i = 0; i < c->nr; i++)
 		nr_stale_held += !!(s->pages[*copy_page(c, i)] & PAGE_STALE);
 	cwt_assert(nr_stale_held == s->nr_stale);
-	c->next.commit_time_ns = now_ns();
-	c->takes_times = device_info(s->dev.origin)->network;	/* the server's clock counts: every commit says what it showed */
+	c->next.commit_time_ns = store_now_ns(s);
 	if (mutant_is(MUTANT_CLEAN_WHILE_SERVING))
-		c->takes_times = c->flags |= COMMIT_CLEAN;
+		c->flags |= COMMIT_CLEAN;
 	c->next.state = c->flags & COMMIT_CLEAN ? c->next.state | STATE_CLEAN : c->next.state & ~STATE_CLEAN;
 }
 
@@ -250,8 +241,6 @@ static int state_act(struct store *s)
 	struct commit *c = &s->commit;
 
 	switch (c->state) {
-	case STEP_TIMES:
-		return take_times(s);
 	case STEP_IDENTITY:
 		return write_identity(s);
 	case STEP_PAGES:
@@ -270,8 +259,6 @@ static bool state_applies(struct store *s, enum commit_state state)
 	const struct commit *c = &s->commit;
 
 	switch (state) {
-	case STEP_TIMES:
-		return c->flags & COMMIT_CLEAN || c->takes_times;
 	case STEP_IDENTITY:
 		return identity_changes(s);
 	case STEP_PAGES:

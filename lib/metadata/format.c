@@ -225,6 +225,7 @@ void lease_encode(const struct lease *lease, const uint8_t uuid[UUID_BYTES], uin
 
 	memset(d, 0, sizeof(*d));
 	put_le64(d->until_ns, (uint64_t)lease->until_ns);
+	put_le64(d->clock_ns, (uint64_t)lease->clock_ns);
 	for (int i = 0; i < 2; i++) {
 		put_le64(d->since[i].e_seq, lease->since[i].e_seq);
 		put_le64(d->since[i].t1_ns, (uint64_t)lease->since[i].t1_ns);
@@ -240,6 +241,7 @@ bool lease_decode(const uint8_t sector[SECTOR_BYTES], const uint8_t uuid[UUID_BY
 	if (get_le64(d->checksum) != lease_checksum(d, uuid))
 		return false;
 	lease->until_ns = (int64_t)get_le64(d->until_ns);
+	lease->clock_ns = (int64_t)get_le64(d->clock_ns);
 	for (int i = 0; i < 2; i++) {
 		lease->since[i].e_seq = get_le64(d->since[i].e_seq);
 		lease->since[i].t1_ns = (int64_t)get_le64(d->since[i].t1_ns);

@@ -73,7 +73,8 @@ struct disk_identity {
 struct disk_lease {
 	uint8_t until_ns[8];
 	struct { uint8_t e_seq[8], t1_ns[8]; } since[2];
-	uint8_t reserved[464];
+	uint8_t clock_ns[8];
+	uint8_t reserved[456];
 	uint8_t checksum[8];	/* XXH3-64 of what stands before it, with a seed that the metadata's UUID gives */
 };
 

@@ -55,6 +55,7 @@ struct identity {
  */
 struct lease {
 	int64_t until_ns;	/* CLOCK_REALTIME; 0: none was issued */
+	int64_t clock_ns;	/* CLOCK_REALTIME at boot, when it was written: differs if somebody has set the clock since */
 	struct { uint64_t e_seq; int64_t t1_ns; } since[2];
 };
 

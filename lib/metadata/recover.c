@@ -33,32 +33,12 @@ enum store_start start_decide(const struct start_facts *f)
 	if (!f->tag_matches)
 		return START_COLD_ORIGIN_CHANGED;
 	if (f->clean)
-		return f->origin_matches ? START_WARM_CLEAN : START_COLD_ORIGIN_CHANGED;
+		return f->origin_ours ? START_WARM_CLEAN : START_COLD_ORIGIN_CHANGED;
 	if (!f->same_boot && !f->region_marks_kept)
 		return START_COLD_UNCLEAN;
-	if (!f->origin_untouched)
+	if (!f->origin_ours)
 		return START_COLD_ORIGIN_CHANGED;
 	return f->same_boot ? START_WARM_KILL : START_WARM_POWER;
-}
-
-void fingerprint_take(struct identity *to, const struct device_info *info, const struct device_identity *id)
-{
-	to->origin_kind = info->is_block ? ORIGIN_BLOCK_DEVICE : ORIGIN_FILE;
-	to->origin.known = true;
-	to->origin.size_bytes = info->size_bytes;
-	to->origin.ino = info->is_block ? 0 : id->ino;
-	to->origin.mtime_ns = info->is_block ? 0 : id->mtime_ns;
-	to->origin.ctime_ns = info->is_block ? 0 : id->ctime_ns;
-}
-
-/* The size was compared before.  Not device and inode: a file may be moved, and numbers change between boots. */
-bool fingerprint_matches(const struct identity *was, const struct device_info *info, const struct device_identity *id)
-{
-	struct identity now = { 0 };
-
-	fingerprint_take(&now, info, id);
-	return was->origin.known && now.origin_kind == was->origin_kind && now.origin.mtime_ns == was->origin.mtime_ns &&
-	       now.origin.ctime_ns == was->origin.ctime_ns;
 }
 
 static int erase_later(struct recovery *r, uint64_t page)
@@ -253,22 +233,6 @@ static int write_label(struct store *s)
 	return ret ? ret : device_flush(s->dev.cache);
 }
 
-/*
- * R2: the origin says whose it is now, durably, before our first write.  Where it cannot, the digest is of what it says
- * instead, so that a change is still seen.
- */
-static uint64_t write_tag(struct store *s)
-{
-	uint8_t tag[DEVICE_TAG_BYTES];
-
-	if (!device_info(s->dev.origin)->read_only) {
-		origin_tag_encode(s->sb.uuid, s->sb.session, tag);
-		if (!device_tag(s->dev.origin, tag, NULL))
-			return origin_tag_digest(tag);
-	}
-	return device_tag(s->dev.origin, NULL, tag) ? 0 : origin_tag_digest(tag);
-}
-
 /* R5, R6: of the run that has ended, and only now that what they said is in the mappings. */
 static int clear_marks(struct store *s, bool power)
 {
@@ -313,8 +277,9 @@ int recovery_write(struct store *s, struct recovery *r, const struct superblock 
 		return failed(s->dev.cache, ret, "the cache's label cannot be written", err);
 	sb = s->sb;
 	sb.old_session = sb.session;
-	id.origin_tag = write_tag(s);
-	ret = commit_superblock(s, &sb, &id, NULL);
+	ret = origin_write_tag(s, &id);
+	if (!ret)
+		ret = commit_superblock(s, &sb, &id, NULL);
 	if (!ret)
 		ret = clear_marks(s, sb.state & STATE_REGION_MARKS);
 	if (ret)

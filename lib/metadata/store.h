@@ -71,6 +71,9 @@ struct store_options {
 	bool warm_after_power;	/* this run keeps region marks, so that the next start after a power cut can trust the rest */
 	uint32_t commit_interval_ms;	/* how old the last durable lease may be after a power cut */
 	int64_t boot_time_ns;	/* CLOCK_REALTIME at which this boot began; 0: not known */
+	int64_t clock_ns;	/* the same, but of the clock that a test may have replaced: a lease counts against it */
+	int64_t (*real_ns)(void *ctx);	/* NULL: CLOCK_REALTIME */
+	void *ctx;
 	uint64_t boot_id[2];	/* from the environment object, so that tests can reboot */
 	uint32_t pid;		/* for the runtime page, which open writes last (SERVING) */
 };

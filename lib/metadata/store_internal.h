@@ -23,7 +23,6 @@ enum {
  *	state			device call of a step			when
  *	IDLE			-
  *	COLLECTING		-					begin .. first step
- *	TIMES			identity of the origin			COMMIT_CLEAN
  *	IDENTITY		its page, to its other slot	C4	if it changes
  *	PAGES			one page, to its other slot	C4	as long as there are pages
  *	PAGES_FLUSH		flush					COMMIT_FLUSH
@@ -33,7 +32,7 @@ enum {
  * A failure up to PAGES_FLUSH makes the attempt void; one from FIRST on leaves the outcome unknown (C9).
  */
 enum commit_state {
-	STEP_IDLE, STEP_COLLECTING, STEP_TIMES, STEP_IDENTITY, STEP_PAGES, STEP_PAGES_FLUSH, STEP_FIRST, STEP_FIRST_FLUSH,
+	STEP_IDLE, STEP_COLLECTING, STEP_IDENTITY, STEP_PAGES, STEP_PAGES_FLUSH, STEP_FIRST, STEP_FIRST_FLUSH,
 	STEP_SECOND, STEP_SECOND_FLUSH, STEP_COMMITTED,
 };
 
@@ -49,7 +48,6 @@ struct commit {
 	uint32_t at;			/* the next to write */
 	struct commit_chunk **chunks;	/* room for every page's */
 	uint32_t nr_chunks;		/* allocated */
-	bool takes_times;		/* also when it is not a clean one */
 	struct superblock next;		/* what this commit makes true */
 	struct identity identity;	/* likewise */
 	uint8_t identity_page[PAGE_BYTES];	/* its page, once it is clear that it has to be written */
@@ -81,8 +79,12 @@ struct store {
 	enum store_start start;
 	uint64_t nr_mapped, nr_dropped;	/* that survived the start; that an unclean one dropped */
 	char reason[160];
+	int64_t (*real_ns)(void *ctx);	/* as store_options */
+	void *clock_ctx;
+	int64_t clock_ns;
 };
 
+int64_t store_now_ns(const struct store *s);	/* CLOCK_REALTIME, or the test's */
 int commit_init(struct store *s);	/* the memory of a commit: -ENOMEM */
 void commit_destroy(struct store *s);
 int commit_run(struct store *s);	/* step until the end */
@@ -104,17 +106,23 @@ struct start_facts {
 	uint64_t label_session;		/* if it matches */
 	bool clean;
 	bool damaged;			/* the set digest, the identity, or a mapping that cannot be */
-	bool origin_matches;		/* clean: the fingerprint, or it is trusted */
+	bool origin_ours;		/* as it was left, or may be from our last writes (R2), or it is trusted */
+	const char *origin_why;		/* if not */
 	bool tag_matches;		/* nobody else had the origin meanwhile, as far as its tag tells (R2) */
+	bool boot_id_equal;
 	bool same_boot;			/* R1, with the fsync of all three stores */
 	bool region_marks_kept;		/* by the last owner */
-	bool origin_untouched;		/* unclean: its time is one that our last write can have made, or it is trusted */
 };
 enum store_start start_decide(const struct start_facts *facts);
 static inline bool start_is_warm(enum store_start start) { return start <= START_WARM_POWER; }
 
-bool fingerprint_matches(const struct identity *was, const struct device_info *info, const struct device_identity *id);
-void fingerprint_take(struct identity *to, const struct device_info *info, const struct device_identity *id);
+/* store_origin.c */
+bool places_equal(const struct store *s, const struct place *a, const struct place *b);
+void origin_state_take(const struct device *origin, const struct device_identity *id, struct origin_state *state);
+int origin_ids_take(struct store *s, struct identity *id);	/* -ENOMEM */
+/* The facts of the origin; next says what is there.  Expects what the stores say of boot and clean stop. */
+void origin_judge(struct store *s, const struct store_options *o, struct start_facts *f, struct identity *next);
+int origin_write_tag(struct store *s, struct identity *id);
 
 /* What the slots on disk say. */
 struct recovery {

@@ -149,8 +149,8 @@ static int store_alloc(struct store *s)
 	return store_marks_init(s) ? -ENOMEM : commit_init(s);
 }
 
-/* next: what is known of the stores from now on.  Of the origin's state nothing, until a commit says otherwise. */
-static int find_places(struct store *s, struct identity *next, struct device_identity *origin)
+/* next: what is known of the stores from now on, as they are found now. */
+static int find_identity(struct store *s, struct identity *next)
 {
 	struct device *dev[PLACES] = { s->dev.origin, s->dev.cache, s->dev.metadata };
 
@@ -160,13 +160,13 @@ static int find_places(struct store *s, struct identity *next, struct device_ide
 
 		if (ret)
 			return ret;
-		next->places[i] = (struct place){ .dev = id.dev, .ino = id.ino, .rdev = id.rdev, .birth_ns = id.birth_ns };
+		next->places[i] = (struct place){ .dev = id.dev, .ino = id.ino, .rdev = id.rdev, .birth_ns = id.birth_ns,
+						  .mount_id = id.mount_id, .fsid = id.fsid, .diskseq = id.diskseq };
 		if (i == PLACE_ORIGIN)
-			*origin = id;
+			origin_state_take(dev[i], &id, &next->origin);
 	}
-	next->origin_kind = ORIGIN_UNKNOWN;
-	next->origin = (struct origin_state){ .seq = next->origin.seq };
-	return 0;
+	next->origin_kind = device_info(s->dev.origin)->is_block ? ORIGIN_BLOCK_DEVICE : ORIGIN_FILE;
+	return origin_ids_take(s, next);
 }
 
 /*
@@ -191,7 +191,6 @@ static void explain(struct store *s, const struct start_facts *f)
 	static const char *const why[] = {
 		[START_COLD_NEW] = "cold: a new cache",
 		[START_COLD_UNCLEAN] = "cold: the last run did not stop in order",
-		[START_COLD_ORIGIN_CHANGED] = "cold: the origin was changed after the last clean stop",
 		[START_COLD_CACHE_CHANGED] = "cold: the cache is of another metadata or another session",
 		[START_COLD_DAMAGED] = "cold: the metadata was damaged",
 		[START_COLD_RESET] = "cold: reset",
@@ -209,6 +208,8 @@ static void explain(struct store *s, const struct start_facts *f)
 		snprintf(s->reason, sizeof(s->reason), "warm: clean stop, %" PRIu64 " blocks", s->nr_mapped);
 	else if (s->start == START_COLD_CACHE_CHANGED && f->label_blank)
 		snprintf(s->reason, sizeof(s->reason), "cold: the cache was blank");
+	else if (s->start == START_COLD_ORIGIN_CHANGED)
+		snprintf(s->reason, sizeof(s->reason), "cold: the origin was changed: %s", f->origin_why);
 	else
 		snprintf(s->reason, sizeof(s->reason), "%s", why[s->start]);
 }
@@ -251,69 +252,13 @@ static int open_look(struct store *s, const struct store_options *o, struct star
 /*
  * ------------------------------------------------------------------ what only an unclean start asks
  */
-static bool places_equal(const struct place *a, const struct place *b)
-{
-	for (int i = 0; i < PLACES; i++)
-		if (a[i].dev != b[i].dev || a[i].ino != b[i].ino || a[i].rdev != b[i].rdev || a[i].birth_ns != b[i].birth_ns)
-			return false;
-	return true;
-}
-
 /* R1: the page caches that the last run wrote to are those we read from, and none of them has lost anything. */
-static bool is_same_boot(struct store *s, const struct store_options *o, const struct identity *next)
+static bool is_same_boot(struct store *s, const struct identity *next)
 {
 	if (mutant_is(MUTANT_ANY_BOOT_TRUSTED))
 		return true;
-	if (!(o->boot_id[0] | o->boot_id[1]) || o->boot_id[0] != s->sb.boot_id[0] || o->boot_id[1] != s->sb.boot_id[1])
-		return false;
-	return places_equal(s->identity.places, next->places) && !device_flush(s->dev.origin) && !device_flush(s->dev.cache) &&
+	return places_equal(s, s->identity.places, next->places) && !device_flush(s->dev.origin) && !device_flush(s->dev.cache) &&
 	       !device_flush(s->dev.metadata);
-}
-
-/*
- * Was the origin written after our last write, by its time?  Ours are at most a second later than what the lease says,
- * and three are given.  After a power cut it may be as old as the last commit; but nothing of ours is
- * later than this boot.  A server's clock cannot be compared with ours: there the time must be what the last commit
- * saw.  A block device has no time.
- */
-static bool is_untouched(struct store *s, const struct store_options *o, const struct start_facts *f,
-			 const struct device_identity *origin)
-{
-	const struct device_info *info = device_info(s->dev.origin);
-	int64_t slack_ns = INT64_C(3000000000), last_ns;
-	struct lease lease;
-
-	if (o->trust_origin || info->is_block)
-		return true;
-	if (info->network)
-		return s->identity.origin_kind == ORIGIN_FILE && s->identity.origin.mtime_ns == origin->mtime_ns;
-	store_marks_load_lease(s, &lease);
-	last_ns = MAX(lease.until_ns, s->sb.commit_time_ns);
-	if (!f->same_boot) {
-		slack_ns += (int64_t)o->commit_interval_ms * 1000000;
-		if (o->boot_time_ns && origin->mtime_ns >= o->boot_time_ns)
-			return false;
-	}
-	return last_ns > INT64_MAX - slack_ns || origin->mtime_ns <= last_ns + slack_ns;
-}
-
-static bool tag_matches(struct store *s)
-{
-	uint8_t tag[DEVICE_TAG_BYTES], own[DEVICE_TAG_BYTES];
-	uint64_t now = device_tag(s->dev.origin, NULL, tag) ? 0 : origin_tag_digest(tag);
-
-	origin_tag_encode(s->sb.uuid, s->sb.session, own);	/* written, but the superblock that says so was not */
-	return now == s->identity.origin_tag || now == origin_tag_digest(own);
-}
-
-static void look_at_origin(struct store *s, const struct store_options *o, struct start_facts *f,
-			   const struct identity *next, const struct device_identity *origin)
-{
-	f->tag_matches = tag_matches(s) || mutant_is(MUTANT_TAG_IGNORED);
-	if (f->clean)
-		return;
-	f->same_boot = is_same_boot(s, o, next);
-	f->origin_untouched = is_untouched(s, o, f, origin);
 }
 
 static int load_marks(struct store *s, const struct start_facts *f, struct recovery *r)
@@ -329,7 +274,6 @@ static int load_marks(struct store *s, const struct start_facts *f, struct recov
 static int open_recover(struct store *s, const struct store_options *o, struct start_facts *f, struct cwt_error *err)
 {
 	struct superblock next = s->sb;
-	struct device_identity origin;
 	struct identity identity;
 	struct recovery r = { 0 };
 	bool known = false;
@@ -340,13 +284,15 @@ static int open_recover(struct store *s, const struct store_options *o, struct s
 	f->damaged = !known;
 	identity = s->identity;
 	if (!ret)
-		ret = find_places(s, &identity, &origin);
+		ret = find_identity(s, &identity);
 	if (!ret)
 		ret = session_new(&next, f);
-	if (!ret)
-		look_at_origin(s, o, f, &identity, &origin);
-	f->origin_matches = !ret && (o->trust_origin || mutant_is(MUTANT_TIMES_IGNORED) ||
-				     fingerprint_matches(&s->identity, device_info(s->dev.origin), &origin));
+	if (!ret) {
+		f->boot_id_equal = (o->boot_id[0] | o->boot_id[1]) && o->boot_id[0] == s->sb.boot_id[0] &&
+				   o->boot_id[1] == s->sb.boot_id[1];
+		f->same_boot = !f->clean && (f->boot_id_equal || mutant_is(MUTANT_ANY_BOOT_TRUSTED)) && is_same_boot(s, &identity);
+		origin_judge(s, o, f, &identity);
+	}
 	if (!ret && !f->clean)
 		ret = load_marks(s, f, &r);
 	if (!ret)
@@ -380,6 +326,9 @@ int store_open(const struct store_devices *devices, const struct store_options *
 	if (!s)
 		return error_set(err, -ENOMEM, "%s: out of memory (free some)", devices->metadata->name);
 	s->dev = *devices;
+	s->real_ns = options->real_ns;
+	s->clock_ctx = options->ctx;
+	s->clock_ns = options->clock_ns;
 	ret = open_look(s, options, &facts, err);
 	if (ret)
 		goto fail;

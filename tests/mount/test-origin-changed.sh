@@ -57,3 +57,33 @@ status start | grep -q '^warm' || fail "--trust-origin, and the start is \"$(sta
 compare_image
 stop_cachewtfs
 verify_mappings
+
+# At once after umount, while the stop may still be under way.
+start_cachewtfs
+cat "$image" >/dev/null
+fusermount3 -u "$mnt"
+printf 'at once' | dd of="$origin" bs=1 seek=200000 conv=notrunc status=none
+wait "$daemon" || :
+start_cachewtfs
+cmp "$origin" "$image" || fail 'after a write at once after umount something old was read'
+stop_cachewtfs
+
+# While it is mounted: everything is dropped by the stop at the latest, and whatever the next start says, nothing old is read.
+start_cachewtfs
+cat "$image" >/dev/null
+printf 'mounted' | dd of="$origin" bs=1 seek=300000 conv=notrunc status=none
+stop_cachewtfs
+start_cachewtfs
+cmp "$origin" "$image" || fail 'after a write while it was mounted something old was read'
+stop_cachewtfs
+
+warm_up
+chmod g+w "$origin"
+must_be_cold 'chmod alone'
+
+# A read-only mount asks too.
+warm_up
+printf 'readers' | dd of="$origin" bs=1 seek=400000 conv=notrunc status=none
+start_cachewtfs --read-only
+cmp "$origin" "$image" || fail 'a read-only mount read something old'
+stop_cachewtfs

@@ -52,6 +52,8 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 /*
  * ------------------------------------------------------------------ the machine
  */
+#define BOOT_MS 1000u	/* since the boot, when it begins */
+
 struct rig {
 	struct machine m;
 	struct record record;
@@ -67,11 +69,13 @@ struct rig {
 };
 
 static uint64_t rig_now_ms(void *ctx) { return ((struct rig *)ctx)->now_ms; }
+static uint64_t rig_clock_ns(void *ctx) { return (((struct rig *)ctx)->now_ms - BOOT_MS) * 1000000; }
+static int64_t rig_real_ns(void *ctx) { return RECORD_EPOCH_NS + (int64_t)rig_clock_ns(ctx); }
 
 static void rig_start(struct rig *rig)
 {
 	struct engine_options eo = { .policy = "lru", .warm_after_power = rig->m.warm_after_power, .commit_interval_ms = 1000,
-		.env = { .now_ms = rig_now_ms, .ctx = rig, .boot_id = { rig->m.boot, 1 }, .pid = 1, .stepped = true, .seed = 1 } };
+		.env = { .now_ms = rig_now_ms, .real_ns = rig_real_ns, .ctx = rig, .boot_id = { rig->m.boot, 1 }, .pid = 1, .stepped = true, .seed = 1 } };
 	struct store_devices devices = { &rig->dev[ORIGIN].dev, &rig->dev[CACHE].dev, &rig->dev[METADATA].dev };
 	struct cwt_error err;
 	int ret = engine_open(&devices, &eo, &rig->e, &err);
@@ -103,7 +107,7 @@ static void rig_init(struct rig *rig, bool warm_after_power)
 
 	memset(rig, 0, sizeof(*rig));
 	list_init(&rig->requests);
-	rig->now_ms = 1000;
+	rig->now_ms = BOOT_MS;
 	rig->m.boot = 1;
 	rig->m.warm_after_power = warm_after_power;
 	rig->m.size[ORIGIN] = geo.origin_size_bytes;
@@ -114,6 +118,8 @@ static void rig_init(struct rig *rig, bool warm_after_power)
 		rig->m.bytes[i] = malloc(rig->m.size[i]);
 		cwt_assert(rig->bytes[i] && rig->m.bytes[i]);
 		recorder_init(&rig->dev[i], (enum disk)i, rig->bytes[i], rig->m.size[i], &rig->record);
+		rig->dev[i].clock_ns = rig_clock_ns;
+		rig->dev[i].clock_ctx = rig;
 	}
 	rig->dev[ORIGIN].tag = rig->tag;
 	for (uint32_t s = 0; s < STATES_OBLOCKS * SECTORS; s++)

@@ -131,15 +131,11 @@ static int handle_flush(struct device *dev)
 	return error;
 }
 
-/* The times tell of writes, and survive a cut that takes the data: file systems do not write them in one go. */
 static int handle_identity(struct device *dev, struct device_identity *id)
 {
 	struct handle *h = handle_of(dev);
-	struct faulty_counts counts = faulty_device_counts(h->inner);
-	int error = handle_begin(h) ? device_identity(h->inner, id) : -EIO;
 
-	id->mtime_ns = id->ctime_ns = (int64_t)(counts.writes + counts.zeros + 1);
-	return error;
+	return handle_begin(h) ? device_identity(h->inner, id) : -EIO;
 }
 
 static int handle_tag(struct device *dev, const void *set, void *get)
@@ -157,7 +153,7 @@ static int handle_tag(struct device *dev, const void *set, void *get)
 static void handle_close(struct device *dev) { free(handle_of(dev)); }
 
 static const struct device_ops handle_ops = { "handle", handle_attach, handle_submit, handle_rw, handle_flush,
-	handle_zero, handle_identity, handle_tag, handle_close, NULL, NULL };
+	handle_zero, handle_identity, handle_tag, handle_close, NULL, NULL, NULL };
 
 static struct device *handle_open(struct disks *d, enum disk store, bool read_only)
 {
@@ -327,12 +323,17 @@ void disks_survive(struct disks *d, bool power)
 /*
  * ------------------------------------------------------------------ open, close
  */
+static int64_t disks_now_ns(void *ctx) { return ((struct disks *)ctx)->now_ns; }
+
 void disks_open(struct disks *d, const uint64_t size[NR_STORES], const uint32_t align[NR_STORES], uint64_t seed)
 {
+	int64_t now_ns = d->now_ns;
+
 	memset(d, 0, sizeof(*d));
+	d->now_ns = now_ns;
 	d->random.state = seed;
 	for (int i = 0; i < NR_STORES; i++) {
-		struct memory_options mo = { .size_bytes = size[i], .align_bytes = align[i] };
+		struct memory_options mo = { .size_bytes = size[i], .align_bytes = align[i], .now_ns = disks_now_ns, .ctx = d };
 		struct faulty_options fo = { .stepped = i != METADATA, .volatile_writes = true, .seed = seed + (uint64_t)i + 1 };
 		int ret = memory_device_open(store_names[i], &mo, &d->memory[i]);
 

@@ -28,6 +28,7 @@ struct in_flight;
 struct disks {
 	struct device *memory[NR_STORES], *faulty[NR_STORES];	/* faulty is around memory, and closes it */
 	struct random random;
+	int64_t now_ns;				/* what the files' times are taken from */
 	bool dead;
 	uint64_t ops_left;			/* until the last one; 0: not armed */
 	bool lose[NR_STORES];			/* the next flush fails, and takes unflushed writes with it */

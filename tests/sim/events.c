@@ -51,7 +51,12 @@ static void job(struct world *w)
 
 static void pass_time(struct world *w)
 {
-	w->now_ms += random_from(&w->random, 1, one_in(&w->random, 2) ? 20 : 6000);
+	uint64_t ms = random_from(&w->random, 1, one_in(&w->random, 2) ? 20 : 6000);
+
+	w->now_ms += ms;
+	w->disks.now_ns += (int64_t)ms * 1000000;
+	if (w->e)
+		origin_watch_tick(w->e);	/* which comes every 100 ms */
 	sim_note(w, "it is %llu ms", (unsigned long long)w->now_ms);
 }
 

@@ -47,10 +47,11 @@ static unsigned record_write(struct recorder *d, uint64_t offset, const void *bu
 	struct record_op *op;
 
 	cwt_assert(offset % SECTOR == 0 && len % SECTOR == 0);
-	d->mtime++;
+	d->mtime = MAX(d->mtime + 1, d->clock_ns ? d->clock_ns(d->clock_ctx) : 0);
 	if (!d->record->on)
 		return 0;
 	op = record_add(d->record, RECORD_WRITE);
+	op->mtime = d->mtime;
 	op->store = d->store;
 	op->offset_bytes = offset;
 	op->len_bytes = (uint32_t)len;
@@ -141,13 +142,20 @@ static int rec_tag(struct device *dev, const void *set, void *get)
 	return 0;
 }
 
+int64_t record_epoch_ns(void *ctx)
+{
+	(void)ctx;
+	return RECORD_EPOCH_NS;
+}
+
 static int rec_identity(struct device *dev, struct device_identity *id)
 {
 	struct recorder *d = recorder_of(dev);
 
 	id->ino = id->birth_ns = (uint64_t)d->store + 1;
 	id->size_bytes = dev->info.size_bytes;
-	id->mtime_ns = id->ctime_ns = (int64_t)d->mtime + 1;
+	id->mount_id = id->fsid = 1;
+	id->mtime_ns = id->ctime_ns = RECORD_EPOCH_NS + (int64_t)d->mtime;
 	return 0;
 }
 
@@ -208,7 +216,7 @@ void recorder_drop(struct recorder *d)
 static void rec_close(struct device *dev) { (void)dev; }
 
 static const struct device_ops recorder_ops = { "recorder", NULL, rec_submit, rec_rw, rec_flush, rec_zero,
-	rec_identity, rec_tag, rec_close, NULL, NULL };
+	rec_identity, rec_tag, rec_close, NULL, NULL, NULL };
 
 void recorder_init(struct recorder *d, enum disk store, uint8_t *bytes, uint64_t size_bytes, struct record *record)
 {

@@ -28,6 +28,7 @@ struct record_op {
 	uint32_t len_bytes;
 	unsigned write;		/* index of the RECORD_WRITE */
 	uint8_t *bytes;
+	uint64_t mtime;		/* RECORD_WRITE: what the store shows from then on */
 	int note, value;
 	uint64_t from, to;
 };
@@ -49,7 +50,9 @@ struct recorder {
 	uint64_t nr_bytes_read_from;	/* reads at or beyond this offset are an error: nobody is to read there */
 	bool read_there;
 	uint8_t *tag;			/* DEVICE_TAG_BYTES; the caller's; NULL: none */
-	uint64_t mtime;
+	uint64_t mtime;			/* nanoseconds since RECORD_EPOCH_NS, another one for each write */
+	uint64_t (*clock_ns)(void *ctx);	/* likewise, if not NULL: it is no earlier than this */
+	void *clock_ctx;
 	struct list pending;
 };
 
@@ -57,5 +60,9 @@ struct recorder {
 void recorder_init(struct recorder *d, enum disk store, uint8_t *bytes, uint64_t size_bytes, struct record *record);
 bool recorder_step(struct recorder *d);		/* false: nothing is in flight */
 void recorder_drop(struct recorder *d);		/* killed: what is in flight never happens, and is answered */
+
+/* A real clock that stands still: of a recovery, which takes no time. */
+#define RECORD_EPOCH_NS INT64_C(1700000000000000001)
+int64_t record_epoch_ns(void *ctx);
 
 #endif

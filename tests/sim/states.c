@@ -317,7 +317,7 @@ bool states_check(const char *name, const struct machine *m, const struct record
 		happen(&s, i);
 		forget_busy(&s);
 		if (r->ops[i].kind == RECORD_WRITE && r->ops[i].store == ORIGIN)
-			mtime++;
+			mtime = r->ops[i].mtime;
 		if (s.nr_loose > STATES_UNFLUSHED_MAX) {
 			counts->skipped++;
 			continue;

@@ -33,7 +33,7 @@ static unsigned recover(struct states *s, uint64_t boot, uint64_t mtime, struct 
 {
 	static uint8_t origin[STATES_OBLOCKS * STATES_BLOCK], cache[(STATES_CBLOCKS + 1) * STATES_BLOCK];
 	struct store_options options = { .warm_after_power = s->m->warm_after_power, .commit_interval_ms = 1000,
-		.boot_id = { boot, 1 }, .pid = 1 };
+		.boot_id = { boot, 1 }, .real_ns = record_epoch_ns, .clock_ns = record_epoch_ns(NULL) - 1000000000, .pid = 1 };
 	struct recorder dev[NR_STORES];
 	struct store_devices devices = { &dev[ORIGIN].dev, &dev[CACHE].dev, &dev[METADATA].dev };
 	struct mapset set;

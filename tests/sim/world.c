@@ -213,6 +213,7 @@ bool world_bury(struct world *w)
  * ------------------------------------------------------------------ life
  */
 static uint64_t world_now_ms(void *ctx) { return ((struct world *)ctx)->now_ms; }
+static int64_t world_real_ns(void *ctx) { return ((struct world *)ctx)->disks.now_ns; }
 
 static void flush_failed(void *ctx, enum disk store, bool lost)
 {
@@ -238,7 +239,7 @@ static int open_engine(struct world *w, bool reset, struct cwt_error *err)
 	struct engine_options eo = { .mode = choose_mode(w), .policy = w->c.policy,
 		.commit_interval_ms = w->c.commit_interval_ms, .read_only = w->read_only, .reset = reset,
 		.warm_after_power = w->c.warm_after_power,
-		.env = { .now_ms = world_now_ms, .ctx = w, .boot_id = { w->boot, 1 }, .pid = 1, .stepped = true,
+		.env = { .now_ms = world_now_ms, .real_ns = world_real_ns, .ctx = w, .boot_id = { w->boot, 1 }, .pid = 1, .stepped = true,
 			 .seed = w->c.seed } };
 
 	disks_handles(&w->disks, w->read_only, &w->handles);
@@ -356,6 +357,7 @@ static void change_behind(struct world *w)
 	if (offset >= w->c.origin_size || !len)
 		return;
 	len = MIN(len, w->c.origin_size - offset);
+	w->disks.now_ns++;	/* later than our last write: within one tick of the clock nobody could tell */
 	bytes = malloc(len);
 	write = oracle_write_begin(&w->oracle, offset, offset + len, false);
 	sim_note(w, "somebody writes the origin at [%u, +%u), write %u", offset, len, write);
@@ -451,6 +453,7 @@ void world_init(struct world *w, uint64_t seed, uint32_t without)
 	config_choose(&w->c, seed, without);
 	w->random = config_random(&w->c, UINT64_MAX - 1);
 	w->now_ms = 1000;
+	w->disks.now_ns = SIM_EPOCH_NS;
 	w->boot = 1;
 	size[ORIGIN] = w->c.origin_size;
 	size[CACHE] = (w->c.nr_cblocks + 1ull) * w->c.block_size;

@@ -29,6 +29,7 @@ struct coverage {
 extern struct coverage coverage;
 
 #define SIM_LOOPS 2
+#define SIM_EPOCH_NS INT64_C(1700000000000000001)	/* of the real clock, at the beginning of a run */
 #define SIM_CBLOCKS_MAX 16
 
 struct world {

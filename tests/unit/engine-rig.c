@@ -60,7 +60,7 @@ static int borrowed_write_back(struct device *dev, bool begin) { return device_w
 static void borrowed_close(struct device *dev) { free(dev); }
 
 static const struct device_ops borrowed_ops = { "borrowed", borrowed_attach, borrowed_submit, borrowed_rw, borrowed_flush,
-	borrowed_zero, borrowed_identity, borrowed_tag, borrowed_close, borrowed_write_back, NULL };
+	borrowed_zero, borrowed_identity, borrowed_tag, borrowed_close, borrowed_write_back, NULL, NULL };
 
 struct device *rig_wrap(struct device *inner, bool stepped, bool read_only)
 {

@@ -75,6 +75,7 @@ void snapshot_take(struct trio *t, struct snapshot *s)
 {
 	if (device_tag(t->dev.origin, NULL, s->tag))
 		memset(s->tag, 0, sizeof(s->tag));
+	ck_assert_int_eq(device_identity(t->dev.origin, &s->origin), 0);
 	s->metadata = copy_of(t->dev.metadata);
 	s->cache = copy_of(t->dev.cache);
 }
@@ -83,7 +84,8 @@ void snapshot_restore(struct trio *t, const struct snapshot *s)
 {
 	memcpy(bytes_of(t->dev.metadata), s->metadata, device_info(t->dev.metadata)->size_bytes);
 	memcpy(bytes_of(t->dev.cache), s->cache, device_info(t->dev.cache)->size_bytes);
-	(void)device_tag(t->dev.origin, s->tag, NULL);	/* not every origin takes one */
+	if (!device_tag(t->dev.origin, s->tag, NULL))	/* not every origin takes one */
+		memory_device_touch(t->dev.origin, s->origin.mtime_ns, s->origin.ctime_ns);
 }
 
 bool snapshot_equals(struct trio *t, const struct snapshot *s)

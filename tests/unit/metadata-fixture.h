@@ -37,7 +37,7 @@ void trio_format(struct trio *t);
 void trio_touch_origin(struct trio *t);				/* its times change */
 
 /* Content of metadata and cache and the tag of the origin, to go back to. */
-struct snapshot { uint8_t *metadata, *cache, tag[DEVICE_TAG_BYTES]; };
+struct snapshot { uint8_t *metadata, *cache, tag[DEVICE_TAG_BYTES]; struct device_identity origin; };
 void snapshot_take(struct trio *t, struct snapshot *s);
 void snapshot_restore(struct trio *t, const struct snapshot *s);
 bool snapshot_equals(struct trio *t, const struct snapshot *s);

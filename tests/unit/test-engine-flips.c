@@ -36,6 +36,7 @@ static const char *const names[NR_IMAGES] = { "stopped", "killed", "power" };
 static struct rig rig;
 static enum image image;
 static uint8_t *good_metadata, good_cache[CACHE_BYTES], good_tag[DEVICE_TAG_BYTES];
+static struct device_identity good_origin;
 static uint64_t good_boot;
 
 /*
@@ -152,15 +153,17 @@ static void make(enum image which)
 	memcpy(good_metadata, memory_device_bytes(rig.metadata_memory), metadata_bytes());
 	memcpy(good_cache, memory_device_bytes(rig.cache_memory), CACHE_BYTES);
 	ck_assert_int_eq(device_tag(rig.origin_memory, NULL, good_tag), 0);
+	ck_assert_int_eq(device_identity(rig.origin_memory, &good_origin), 0);
 	good_boot = rig.boot;
 }
 
-/* No test writes the origin; so its times are right as well. */
+/* No test writes the origin; but the tag moves its ctime. */
 static void restore(void)
 {
 	memcpy(memory_device_bytes(rig.metadata_memory), good_metadata, metadata_bytes());
 	memcpy(memory_device_bytes(rig.cache_memory), good_cache, CACHE_BYTES);
 	(void)device_tag(rig.origin_memory, good_tag, NULL);
+	memory_device_touch(rig.origin_memory, good_origin.mtime_ns, good_origin.ctime_ns);
 	rig.boot = good_boot;
 }
 

@@ -117,7 +117,7 @@ END_TEST
 
 START_TEST(a_lease_reads_back_and_every_flipped_bit_makes_it_unknown)
 {
-	struct lease in = { .until_ns = 0x0102030405060708, .since = { { 5, 6 }, { 7, -8 } } }, out;
+	struct lease in = { .until_ns = 0x0102030405060708, .clock_ns = 9, .since = { { 5, 6 }, { 7, -8 } } }, out;
 	static const struct lease unknown;
 	uint8_t sector[SECTOR_BYTES], other[16] = { 9 };
 
@@ -437,7 +437,8 @@ START_TEST(no_byte_of_the_format_has_moved)
 	busy_clear(page, busy_key(uuid), 0, BUSY_UNITS_PER_PAGE);
 	busy_flip(page, busy_key(uuid), 4033);
 	compare_golden_bytes("busy-marks-page.hex", page, PAGE_BYTES);
-	lease_encode(&(struct lease){ 1700000000123456789, { { 1, 2 }, { 3, -4 } } }, uuid, page);
+	lease_encode(&(struct lease){ .until_ns = 1700000000123456789, .clock_ns = 1690000000987654321,
+				     .since = { { 1, 2 }, { 3, -4 } } }, uuid, page);
 	compare_golden_bytes("lease.hex", page, SECTOR_BYTES);
 }
 END_TEST

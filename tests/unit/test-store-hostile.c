@@ -177,7 +177,7 @@ static void finish(void)
 
 static void put_lease(int64_t until, uint64_t seq, int64_t t1)
 {
-	lease_encode(&(struct lease){ until, { { seq, t1 }, { seq, t1 } } }, sb.uuid, bytes() + lease_offset(&sb));
+	lease_encode(&(struct lease){ .until_ns = until, .since = { { seq, t1 }, { seq, t1 } } }, sb.uuid, bytes() + lease_offset(&sb));
 }
 
 static void mark_all_busy(void)

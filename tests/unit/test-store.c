@@ -147,6 +147,7 @@ START_TEST(an_origin_whose_times_changed_drops_every_mapping_unless_it_is_truste
 	trio_touch_origin(&t);
 	assert_start(&default_options, START_COLD_ORIGIN_CHANGED, "origin was changed");
 	snapshot_restore(&t, &clean);
+	trio_touch_origin(&t);
 	trust.trust_origin = true;
 	assert_start(&trust, START_WARM_CLEAN, "warm");
 	snapshot_free(&clean);
@@ -154,10 +155,18 @@ START_TEST(an_origin_whose_times_changed_drops_every_mapping_unless_it_is_truste
 }
 END_TEST
 
-/* An origin that is nothing but a size: the store never reads or writes it. */
+/* An origin that is nothing but a size and a serial number: the store never reads or writes it. */
+static uint64_t sized_serial;
+
 static int sized_identity(struct device *dev, struct device_identity *id)
 {
 	id->size_bytes = dev->info.size_bytes;
+	return 0;
+}
+
+static int sized_ids(struct device *dev, struct device_ids *ids)
+{
+	ids->id[DEVICE_ID_SERIAL] = dev->info.is_block ? sized_serial : 0;
 	return 0;
 }
 
@@ -168,7 +177,8 @@ static void sized_close(struct device *dev)
 
 static void replace_origin(uint64_t size, bool is_block)
 {
-	static const struct device_ops ops = { .name = "sized", .identity = sized_identity, .close = sized_close };
+	static const struct device_ops ops = { .name = "sized", .identity = sized_identity, .close = sized_close,
+		.ids = sized_ids };
 	struct device *dev = calloc(1, sizeof(*dev));
 
 	ck_assert_ptr_nonnull(dev);
@@ -210,6 +220,7 @@ START_TEST(a_block_device_is_known_by_its_size_and_a_file_is_not_taken_for_one)
 	struct store *s;
 
 	setup();
+	sized_serial = 77;
 	replace_origin(ORIGIN_BYTES, true);
 	trio_prepare(&t, &a);
 	assert_start(&default_options, START_WARM_CLEAN, "warm");
@@ -219,6 +230,33 @@ START_TEST(a_block_device_is_known_by_its_size_and_a_file_is_not_taken_for_one)
 	replace_origin(ORIGIN_BYTES, false);
 	assert_start(&default_options, START_COLD_ORIGIN_CHANGED, "origin was changed");
 	trio_close(&t);
+}
+END_TEST
+
+/* Unknown never equals: neither is a disk without a number the one that was there, nor the one with another. */
+START_TEST(another_disk_of_the_same_size_starts_cold_unless_it_is_trusted)
+{
+	static const uint64_t serials[][2] = { { 77, 78 }, { 77, 0 }, { 0, 77 }, { 0, 0 } };
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct store_options trust = default_options;
+
+		trust.trust_origin = true;
+		setup();
+		sized_serial = serials[i][0];
+		replace_origin(ORIGIN_BYTES, true);
+		trio_prepare(&t, &a);
+		sized_serial = serials[i][1];
+		assert_start(&trust, START_WARM_CLEAN, "warm");
+		trio_close(&t);
+		setup();
+		sized_serial = serials[i][0];
+		replace_origin(ORIGIN_BYTES, true);
+		trio_prepare(&t, &a);
+		sized_serial = serials[i][1];
+		assert_start(&default_options, START_COLD_ORIGIN_CHANGED, "disk");
+		trio_close(&t);
+	}
 }
 END_TEST
 
@@ -859,7 +897,8 @@ RUN("store", 120, a_clean_stop_keeps_every_mapping_and_its_hint, a_stop_without_
     only_the_changed_pages_and_the_superblocks_are_written, each_step_makes_at_most_one_device_call,
     an_origin_whose_times_changed_drops_every_mapping_unless_it_is_trusted,
     an_origin_of_another_size_is_refused_even_if_trusted_and_reset_takes_it,
-    a_block_device_is_known_by_its_size_and_a_file_is_not_taken_for_one, reset_drops_every_mapping,
+    a_block_device_is_known_by_its_size_and_a_file_is_not_taken_for_one,
+    another_disk_of_the_same_size_starts_cold_unless_it_is_trusted, reset_drops_every_mapping,
     a_blank_cache_under_used_metadata_starts_cold, a_cache_with_another_label_starts_cold_and_is_taken_over,
     a_restored_older_copy_of_the_cache_starts_cold, a_store_with_data_behind_zeros_is_not_blank,
     a_foreign_cache_is_refused_untouched_even_with_reset,
