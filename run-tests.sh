@@ -148,7 +148,7 @@ phase_tsan() {
 # Check forks for each test, and valgrind follows: a leak or an error in a child is that test's failure.
 phase_valgrind() {
 	build_in gcc --enable-warnings CC=gcc || return
-	CWT_FUZZ_RUNS=300 CWT_FLIP_STRIDE=9973 CK_TIMEOUT_MULTIPLIER=30 check valgrind "$jobs" check-valgrind
+	CWT_FUZZ_RUNS=300 CWT_FLIP_STRIDE=9973 CWT_STRESS_ROUNDS=1 CK_TIMEOUT_MULTIPLIER=30 check valgrind "$jobs" check-valgrind
 }
 
 # Known bugs, one after the other: the tests must fail on every one.
